@@ -1,0 +1,67 @@
+# SeqPulse. `make` lists the targets. Every target does the set-up it needs; a second run is fast.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+CODE := analytics api core demo ingest scheduler sql
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo test test-all check format run bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create .venv with the locked dependencies
+
+$(STAMP): requirements.lock pyproject.toml Makefile
+	@set -e; \
+	for py in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if "$$py" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$py; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "setup: no Python >= 3.11 with venv found; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "setup: creating $(VENV) with $$($$found --version)"; \
+	"$$found" -m venv --clear $(VENV); \
+	echo "setup: installing the locked dependencies (about a minute the first time)"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	touch $(STAMP); \
+	echo "setup: done"
+
+demo: $(STAMP) ## watch SeqPulse judge four real releases of a real service
+	@$(BIN)/seqpulse demo
+
+test: $(STAMP) ## the whole test suite, on a private TimescaleDB
+	@echo "test: unit, integration and acceptance tests on a private TimescaleDB (a few minutes)"
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: test ## the suite and the heavy outside engines (none yet)
+
+check: $(STAMP) ## format, lint, types, imports and unit tests, in under a minute
+	@$(BIN)/ruff format --check $(CODE) tests
+	@$(BIN)/ruff check $(CODE) tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/unit
+
+format: $(STAMP) ## rewrite the code in the house format
+	@$(BIN)/ruff check --fix-only $(CODE) tests
+	@$(BIN)/ruff format $(CODE) tests
+
+run: $(STAMP) ## run SeqPulse on this machine: database, API and worker
+	@$(BIN)/seqpulse up
+
+bench: $(STAMP) ## run every benchmark, one JSON line each
+	@for file in tests/benchmarks/*.py; do \
+	  [ -e "$$file" ] || { echo "bench: no benchmarks yet"; exit 0; }; \
+	  echo "bench: $$file"; $(BIN)/python "$$file" || exit 1; \
+	done
+
+lock: $(STAMP) ## resolve the dependencies anew (needs `uv`)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header --upgrade --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove .venv and every cache of this folder
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov

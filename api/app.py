@@ -1,0 +1,47 @@
+"""The application: routes, errors, and the life of what they share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from api import deployments, health, problems, projects, verdicts
+from api.limits import CallLimits
+from api.state import State
+from core.database import create_pool
+from core.settings import Settings
+from sql import migrate
+
+
+def create_app(settings: Settings, database_url: str) -> FastAPI:
+    """Return the application.
+
+    Args:
+        settings: Validated settings.
+        database_url: The database that was chosen for this process.
+
+    At start-up it opens the pool and makes sure the schema is the one it was written for.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        pool = await create_pool(database_url, settings.pool_size, application="seqpulse api")
+        async with pool:
+            async with pool.acquire() as conn:
+                await migrate.check(conn)
+            app.state.seqpulse = State(settings, pool, settings.vault(), CallLimits())
+            yield
+
+    app = FastAPI(
+        title="SeqPulse",
+        summary="Did this deploy hurt, what exactly, how sure are we, what to do.",
+        version=version("seqpulse-server"),
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    for room in (deployments, verdicts, projects, health):
+        app.include_router(room.router)
+    return app

@@ -1,0 +1,172 @@
+"""Trigger and finish, the two calls of CI, and the lookup of a deployment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Header
+
+from api.auth import ProjectDep
+from api.problems import ProblemError
+from api.schemas import (
+    DeploymentAnswer,
+    FinishAnswer,
+    FinishBody,
+    TriggerAnswer,
+    TriggerBody,
+)
+from api.state import ConnectionDep, State, StateDep
+from core.errors import NotFoundError
+from core.types import Deployment, Project
+from scheduler import baseline, plan, queue
+from sql import deployments, projects, verdicts
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(prefix="/deployments", tags=["deployments"])
+
+
+@router.post("/trigger")
+async def trigger(
+    body: TriggerBody,
+    project: ProjectDep,
+    conn: ConnectionDep,
+    state: StateDep,
+    header_key: Annotated[str | None, Header(alias="X-Idempotency-Key", max_length=255)] = None,
+) -> TriggerAnswer:
+    """Say that a deployment begins.
+
+    A repeated trigger, or one while a deployment of this project and environment is under way,
+    answers with the existing deployment. The target is read by a worker, never by this call.
+    """
+    await state.limits.count(str(project.id), project.plan.calls_per_minute)
+    async with conn.transaction():
+        deployment, created = await deployments.create(
+            conn,
+            project.id,
+            env=body.env,
+            branch=body.branch,
+            idempotency_key=_idempotency_key(body.idempotency_key, header_key),
+        )
+        if created:
+            await _watch(conn, deployment, body.metrics_endpoint, state)
+            await queue.enqueue(conn, [plan.pre_job(deployment, state.settings.slot_seconds)])
+    if not created:
+        message = f"this is deployment {deployment.id}, {deployment.state}: nothing was created"
+        return TriggerAnswer(deployment_id=deployment.id, status="existing", message=message)
+    log.info("deployment_triggered", deployment_id=deployment.id, project_id=project.id)
+    return TriggerAnswer(
+        deployment_id=deployment.id,
+        status="created",
+        message=f"call finish once {project.name} is deployed to {body.env}",
+    )
+
+
+@router.post("/finish")
+async def finish(
+    body: FinishBody, project: ProjectDep, conn: ConnectionDep, state: StateDep
+) -> FinishAnswer:
+    """Say that a deployment is rolled out; its post window begins now.
+
+    A rollout that failed is observed too: what it left behind may hurt. An unknown deployment is
+    answered with `not_found` (and 200, as the SDK expects); a repeated finish with `ignored`.
+    """
+    await state.limits.count(str(project.id), project.plan.calls_per_minute)
+    deployment_id = _parse_id(body.deployment_id)
+    async with conn.transaction():
+        deployment = deployment_id and await deployments.mark_finished(
+            conn,
+            deployment_id,
+            project.id,
+            result=body.result,
+            post_slots=project.post_slots,
+            slot_seconds=state.settings.slot_seconds,
+        )
+        if not deployment:
+            return await _not_finished(conn, deployment_id, project)
+        if body.metrics_endpoint is not None:
+            await projects.put_target(conn, project.id, deployment.env, body.metrics_endpoint)
+        await queue.enqueue(conn, plan.post_jobs(deployment))
+    log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
+    minutes = project.post_slots * state.settings.slot_seconds / 60
+    return FinishAnswer(
+        status="accepted",
+        message=f"observing {project.post_slots} slots; verdict in about {minutes:.3g} min at "
+        f"/deployments/{deployment.id}/verdict",
+    )
+
+
+@router.get("/{deployment_id}")
+async def show(deployment_id: UUID, project: ProjectDep, conn: ConnectionDep) -> DeploymentAnswer:
+    """Return a deployment of the caller's project."""
+    deployment = await deployments.find(conn, deployment_id, project.id)
+    judgement = await verdicts.find(conn, deployment_id)
+    return _answer(deployment, None if judgement is None else judgement.verdict)
+
+
+async def _watch(conn: ConnectionDep, deployment: Deployment, endpoint: str, state: State) -> None:
+    """Collect the target from now on; the `pre` sample covers the moment of the trigger itself."""
+    interval = state.settings.baseline_interval_seconds
+    await baseline.watch(
+        conn,
+        deployment.project_id,
+        deployment.env,
+        endpoint,
+        first_at=deployment.triggered_at + timedelta(seconds=interval),
+        interval_seconds=interval,
+    )
+
+
+def _answer(deployment: Deployment, verdict: str | None) -> DeploymentAnswer:
+    return DeploymentAnswer.model_validate(
+        {
+            "id": deployment.id,
+            "env": deployment.env,
+            "branch": deployment.branch,
+            "state": deployment.state,
+            "result": deployment.result,
+            "triggered_at": deployment.triggered_at,
+            "finished_at": deployment.finished_at,
+            "analyzed_at": deployment.analyzed_at,
+            "post_slots": deployment.post_slots,
+            "slot_seconds": deployment.slot_seconds,
+            "verdict": verdict,
+        }
+    )
+
+
+async def _not_finished(
+    conn: ConnectionDep, deployment_id: UUID | None, project: Project
+) -> FinishAnswer:
+    """Say why a finish changed nothing."""
+    try:
+        deployment = deployment_id and await deployments.find(conn, deployment_id, project.id)
+    except NotFoundError:
+        deployment = None
+    if not deployment:
+        message = "this project has no deployment with that id"
+        return FinishAnswer(status="not_found", message=message)
+    message = f"the deployment is {deployment.state} already: nothing was changed"
+    return FinishAnswer(status="ignored", message=message)
+
+
+def _idempotency_key(in_body: str | None, in_header: str | None) -> str | None:
+    in_header = (in_header or "").strip() or None
+    if in_body and in_header and in_body != in_header:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "idempotency_key: the body and the header X-Idempotency-Key disagree",
+        )
+    return in_body or in_header
+
+
+def _parse_id(text: str) -> UUID | None:
+    """Return an id, or None for a text that cannot be one of ours."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,23 @@
+"""Probes: is the process alive, can it do its work."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.state import ConnectionDep
+from sql import migrate
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(conn: ConnectionDep) -> dict[str, str]:
+    """Say that the database answers and has the schema of this code, else 503."""
+    await migrate.check(conn)
+    return {"status": "ok"}

@@ -1,0 +1,77 @@
+"""Administration of projects, for the operator."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from api.auth import require_operator
+from api.schemas import KeyAnswer, NewProjectAnswer, ProjectAnswer, ProjectBody
+from api.state import ConnectionDep, StateDep
+from core.secrets import new_hmac_secret
+from core.types import Project
+from scheduler import baseline
+from sql import projects
+
+router = APIRouter(prefix="/projects", tags=["projects"], dependencies=[Depends(require_operator)])
+
+
+@router.post("", status_code=201)
+async def create(body: ProjectBody, conn: ConnectionDep, state: StateDep) -> NewProjectAnswer:
+    """Create a project; its API key and HMAC secret are shown in this answer and never again."""
+    hmac_secret = new_hmac_secret() if body.hmac else None
+    async with conn.transaction():
+        project, key = await projects.create(
+            conn,
+            state.vault,
+            name=body.name,
+            plan=body.plan,
+            post_slots=body.post_slots,
+            hmac_secret=hmac_secret,
+        )
+        targets = {}
+        if body.metrics_endpoint is not None:
+            targets[body.env] = body.metrics_endpoint
+            await baseline.watch(
+                conn,
+                project.id,
+                body.env,
+                body.metrics_endpoint,
+                first_at=project.created_at,
+                interval_seconds=state.settings.baseline_interval_seconds,
+            )
+    return NewProjectAnswer(
+        **_answer(project, targets).model_dump(), api_key=str(key), hmac_secret=hmac_secret
+    )
+
+
+@router.get("")
+async def list_all(conn: ConnectionDep) -> list[ProjectAnswer]:
+    """Return every project by name."""
+    return [_answer(project) for project in await projects.list_all(conn)]
+
+
+@router.get("/{project_id}")
+async def show(project_id: UUID, conn: ConnectionDep) -> ProjectAnswer:
+    """Return a project with its targets by environment."""
+    project = await projects.find(conn, project_id)
+    return _answer(project, await projects.targets(conn, project_id))
+
+
+@router.post("/{project_id}/rotate-key")
+async def rotate_key(project_id: UUID, conn: ConnectionDep, state: StateDep) -> KeyAnswer:
+    """Revoke every API key of the project and return a new one."""
+    return KeyAnswer(api_key=str(await projects.rotate_key(conn, state.vault, project_id)))
+
+
+def _answer(project: Project, targets: dict[str, str] | None = None) -> ProjectAnswer:
+    return ProjectAnswer(
+        id=project.id,
+        name=project.name,
+        plan=project.plan.name,
+        post_slots=project.post_slots,
+        hmac=project.hmac,
+        created_at=project.created_at,
+        targets=targets,
+    )

@@ -1,0 +1,201 @@
+"""The wire contract: what goes in and out, validated. Units and words as in docs/glossary.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from core.errors import InvalidInputError
+from core.types import (
+    Attribution,
+    DeploymentResult,
+    DeploymentState,
+    Metric,
+    Severity,
+    Verdict,
+)
+from ingest import guard
+
+EnvName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$"),
+]
+Line = StringConstraints(
+    strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$"
+)
+
+
+def _check_endpoint(text: str) -> str:
+    try:
+        guard.check_url(text)
+    except InvalidInputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Endpoint = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=2048),
+    AfterValidator(_check_endpoint),
+]
+
+
+class Body(BaseModel):
+    """A request body: no coercion, unknown members ignored as the SDK may grow."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class TriggerBody(Body):
+    """CI is about to deploy."""
+
+    env: EnvName = "prod"
+    metrics_endpoint: Endpoint
+    idempotency_key: Annotated[str, Line] | None = None
+    branch: Annotated[str, Line] = "unknown"
+
+
+class TriggerAnswer(BaseModel):
+    """The deployment to finish later."""
+
+    deployment_id: UUID
+    status: Literal["created", "existing"]
+    message: str
+
+
+class FinishBody(Body):
+    """CI has deployed."""
+
+    deployment_id: Annotated[str, Line]
+    result: DeploymentResult
+    metrics_endpoint: Endpoint | None = None
+
+
+class FinishAnswer(BaseModel):
+    """What became of it."""
+
+    status: Literal["accepted", "ignored", "not_found"]
+    message: str
+
+
+class DeploymentAnswer(BaseModel):
+    """A deployment."""
+
+    id: UUID
+    env: str
+    branch: str
+    state: DeploymentState
+    result: DeploymentResult | None
+    triggered_at: datetime
+    finished_at: datetime | None
+    analyzed_at: datetime | None
+    post_slots: int | None
+    slot_seconds: float | None
+    verdict: Verdict | None
+
+
+class EvidenceAnswer(BaseModel):
+    """What one metric contributed."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    metric: Metric
+    baseline_source: str
+    baseline_n: int
+    post_n: int
+    expected: float | None
+    observed: float | None
+    threshold: float | None
+    exceedance_ratio: float | None
+    tolerance_ratio: float
+    failed: bool
+    attribution: Attribution | None
+
+
+class HintAnswer(BaseModel):
+    """One composite diagnosis."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    rule: str
+    severity: Severity
+    title: str
+    diagnosis: str
+    actions: list[str]
+    metrics: list[Metric]
+
+
+class VerdictAnswer(BaseModel):
+    """A verdict with everything it rests on."""
+
+    deployment_id: UUID
+    verdict: Verdict
+    conclusive: bool
+    reason_code: str
+    confidence: float
+    coverage_ratio: float
+    policy: str
+    as_of: datetime
+    evidence: list[EvidenceAnswer]
+    hints: list[HintAnswer]
+
+
+class PendingAnswer(BaseModel):
+    """There is no verdict yet."""
+
+    deployment_id: UUID
+    verdict: None = None
+    state: DeploymentState
+    message: str
+
+
+class ProjectHintAnswer(BaseModel):
+    """A hint with the deployment it belongs to."""
+
+    deployment_id: UUID
+    env: str
+    branch: str
+    finished_at: datetime
+    verdict: Verdict
+    hint: HintAnswer
+
+
+class ProjectBody(Body):
+    """A project to be created."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    plan: Literal["free", "pro"] = "free"
+    post_slots: int | None = Field(None, description="5 or 15 slots; None: the plan's default")
+    hmac: bool = Field(default=False, description="sign reads of the target with a new secret")
+    env: EnvName = "prod"
+    metrics_endpoint: Endpoint | None = Field(
+        None, description="start collecting the baseline now instead of at the first trigger"
+    )
+
+
+class ProjectAnswer(BaseModel):
+    """A project."""
+
+    id: UUID
+    name: str
+    plan: str
+    post_slots: int
+    hmac: bool
+    created_at: datetime
+    targets: dict[str, str] | None = None
+
+
+class NewProjectAnswer(ProjectAnswer):
+    """A project with its secrets, which are shown this once."""
+
+    api_key: str
+    hmac_secret: str | None
+
+
+class KeyAnswer(BaseModel):
+    """A new API key, shown this once; the earlier ones are revoked."""
+
+    api_key: str

@@ -1,0 +1,42 @@
+"""What every request may use: settings, the pool, the vault, the call limits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from api.limits import CallLimits
+from core.database import Connection, Pool
+from core.secrets import Vault
+from core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One per process, made at start-up."""
+
+    settings: Settings
+    pool: Pool
+    vault: Vault
+    limits: CallLimits
+
+
+def get_state(request: Request) -> State:
+    """Return the state of the process."""
+    state: State = request.app.state.seqpulse
+    return state
+
+
+StateDep: TypeAlias = Annotated[State, Depends(get_state)]
+
+
+async def get_connection(state: StateDep) -> AsyncIterator[Connection]:
+    """Lend a connection of the pool for the length of the request."""
+    async with state.pool.acquire(timeout=5) as conn:
+        yield conn
+
+
+ConnectionDep: TypeAlias = Annotated[Connection, Depends(get_connection)]

@@ -1,0 +1,34 @@
+"""The command `seqpulse`: the composition root, the one place that may see every room."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from core.cli import db, demo, projects, serve
+from core.errors import SeqPulseError
+
+app = typer.Typer(
+    name="seqpulse",
+    help="Deployment verification: did this deploy hurt, what exactly, how sure, what to do.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(db.app, name="db")
+app.add_typer(projects.app, name="projects")
+app.command("api")(serve.api)
+app.command("worker")(serve.worker)
+app.command("up")(serve.up)
+app.command("migrate")(serve.migrate)
+app.command("demo")(demo.run)
+
+
+def main() -> None:
+    """Run the command line; what is wrong is said in one line, with exit code 1."""
+    try:
+        app()
+    except SeqPulseError as error:
+        sys.stderr.write(f"seqpulse: {error}\n")
+        sys.exit(1)

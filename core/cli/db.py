@@ -1,0 +1,110 @@
+"""`seqpulse db`: the private TimescaleDB, and a way into whichever database is chosen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import typer
+
+from core.cli import wiring
+from core.database import Connection
+from core.errors import EmbeddedError, SettingsError
+from core.settings import Settings, load
+from sql import embedded
+from sql.embedded.install import find_installation, program
+from sql.embedded.psql import connect_with, split_password
+from sql.texts import query
+
+NOT_RUNNING = 3
+"""Exit code of `status`, the one of `pg_ctl status` too."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The private TimescaleDB of this machine; or, if SEQPULSE_DATABASE_URL is set, that one.",
+)
+
+
+@app.command()
+def start() -> None:
+    """Start the private database and leave it running; install and create it if needed."""
+    settings = _load_private()
+    server = embedded.start(settings.data_dir, settings.cache_dir, stay=True, say=_say)
+    _say("started" if server.started else "running already")
+    if not server.stays:
+        _say("it was started by another process and will stop with that one")
+    typer.echo(split_password(server.url)[0])
+
+
+@app.command()
+def stop() -> None:
+    """Stop the private database, whoever started it."""
+    settings = _load_private()
+    stopped = embedded.stop(settings.data_dir, settings.cache_dir)
+    _say("stopped" if stopped else "it was not running")
+
+
+@app.command()
+def status() -> None:
+    """Describe the database; exit code 3 if it is the private one and does not run."""
+    settings = load()
+    server = None
+    if settings.database_url is None:
+        server = embedded.status(settings.data_dir, settings.cache_dir)
+        if server is None:
+            _say(f"not running (data folder {settings.data_dir})")
+            raise typer.Exit(NOT_RUNNING)
+    rows = {"database": split_password(wiring.database_url(settings))[0]}
+    if server:
+        rows["process"] = f"{server.pid}, {'stays' if server.stays else 'stops with its starter'}"
+        rows["port"] = str(server.port)
+        rows["data folder"] = str(server.data_dir)
+    for name, value in (rows | wiring.with_connection(_describe)).items():
+        typer.echo(f"{name:<13}{value}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the database; what follows is passed on to it, say -c 'SELECT 1'."""
+    settings = load()
+    root = find_installation(settings.cache_dir)
+    found = str(program(root, "psql")) if root else shutil.which("psql")
+    if found is None:
+        raise EmbeddedError("no psql on this machine: install a PostgreSQL client")
+    database, environment = connect_with(wiring.database_url(settings))
+    # The password goes by the environment: everybody on the machine can read an argument.
+    os.execve(found, ["psql", database, *context.args], {**os.environ, **environment})  # noqa: S606
+
+
+@app.command()
+def url() -> None:
+    """Print the URL of the database, WITH its password.
+
+    For other programs: export SEQPULSE_DATABASE_URL=$(seqpulse db url)
+    """
+    typer.echo(wiring.database_url(load()))
+
+
+def _load_private() -> Settings:
+    """Return the settings if they choose the private database.
+
+    Raises:
+        SettingsError: They choose another one, which is not ours to start or stop.
+    """
+    settings = load()
+    if settings.database_url:
+        raise SettingsError(
+            "SEQPULSE_DATABASE_URL is set, and that database is not ours to start or stop: "
+            "unset it to use the private one"
+        )
+    return settings
+
+
+async def _describe(conn: Connection, _settings: Settings) -> dict[str, str]:
+    """Ask the database what it is: versions, edition, size."""
+    (facts,) = await conn.fetch(query("embedded.describe"))
+    return {name: value or "none" for name, value in facts.items()}
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

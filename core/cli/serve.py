@@ -1,0 +1,169 @@
+"""Long-running commands: the API, a worker, or everything on one machine; and the schema."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+
+from analytics import policy
+from api.app import create_app
+from core import logs, processes
+from core import settings as configuration
+from core.cli import wiring
+from core.database import Connection, connect, create_pool
+from core.errors import SettingsError
+from core.settings import Settings
+from ingest.collector import Collector
+from scheduler import tasks
+from scheduler import worker as loop
+from sql import embedded
+from sql import migrate as migrations
+
+log = structlog.get_logger(__name__)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (SEQPULSE_API_HOST).")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on (SEQPULSE_API_PORT).")]
+
+
+def _settings(**overrides: object) -> Settings:
+    """Load the settings, options of the command line first, and set up the logs."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings = configuration.load(**given)
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
+
+
+def api(host: Host = None, port: Port = None) -> None:
+    """Serve the HTTP API (any number of processes on any number of machines)."""
+    settings = _settings(api_host=host, api_port=port)
+    url = wiring.database_url(settings)
+    asyncio.run(_check(url, settings))
+    listener = _listen(settings.api_host, settings.api_port)
+    config = uvicorn.Config(
+        create_app(settings, url),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        lifespan="on",
+    )
+    log.info("api_listening", url="http://{}:{}".format(*listener.getsockname()[:2]))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops gracefully, then raises the signal again: that must not make it a failure.
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def worker() -> None:
+    """Run jobs: collect, judge (any number of processes on any number of machines)."""
+    settings = _settings()
+    asyncio.run(_work(wiring.database_url(settings), settings))
+
+
+def up(host: Host = None, port: Port = None) -> None:
+    """Run everything on this machine: database (unless configured), schema, API and one worker."""
+    settings = _settings(api_host=host, api_port=port)
+    if settings.database_url is not None:
+        asyncio.run(_serve_all(settings.database_url.get_secret_value(), settings))
+        return
+    with embedded.running(settings.data_dir, settings.cache_dir, typer.echo) as server:
+        asyncio.run(_serve_all(server.url, settings))
+
+
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 if the schema is not current.")
+    ] = False,
+) -> None:
+    """Bring the database schema up to this version."""
+
+    async def work(conn: Connection, _settings: Settings) -> None:
+        if check:
+            await migrations.check(conn)
+            typer.echo("the schema is current")
+        else:
+            count = await migrations.migrate(conn)
+            typer.echo(f"applied {count} migration(s)" if count else "the schema was current")
+
+    logs.configure("warning")
+    wiring.with_connection(work)
+
+
+async def _check(url: str, settings: Settings) -> None:
+    """Fail before serving, with one clear line, if database, schema or key are not right."""
+    settings.vault()
+    conn = await connect(url)
+    try:
+        await migrations.check(conn)
+    finally:
+        await conn.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another address with "
+            "--host/--port or SEQPULSE_API_HOST/SEQPULSE_API_PORT"
+        ) from None
+
+
+async def _work(url: str, settings: Settings) -> None:
+    stop = _stop_on_signals()
+    await _check(url, settings)
+    async with (
+        await create_pool(url, settings.pool_size, application="seqpulse jobs") as pool,
+        Collector(
+            timeout_seconds=settings.collect_timeout_seconds,
+            slot_seconds=settings.slot_seconds,
+            target_allow=settings.target_allow,
+            max_concurrency=settings.worker_concurrency,
+        ) as collector,
+    ):
+        context = tasks.Context(
+            pool=pool,
+            vault=settings.vault(),
+            collector=collector,
+            policy=policy.find(settings.policy),
+            settings=settings,
+        )
+        await loop.run(url, context, stop)
+
+
+async def _serve_all(url: str, settings: Settings) -> None:
+    stop = _stop_on_signals()
+    conn = await connect(url)
+    try:
+        await migrations.migrate(conn)
+    finally:
+        await conn.close()
+    env = child_environment(url, settings)
+    serve = ["core.cli", "api", "--host", settings.api_host, "--port", str(settings.api_port)]
+    with processes.together(
+        {
+            "the API": lambda: processes.start(serve, env),
+            "the worker": lambda: processes.start(["core.cli", "worker"], env),
+        }
+    ) as running:
+        await processes.first_exit(running, stop)
+
+
+def child_environment(url: str, settings: Settings) -> dict[str, str]:
+    """Return what a process of this installation must be told: the database and the key."""
+    return {"SEQPULSE_DATABASE_URL": url, "SEQPULSE_SECRET_KEY": settings.vault().master_key}
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,46 @@
+"""What several commands need: the settings, the chosen database, a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from core import settings as configuration
+from core.database import Connection, connect
+from core.errors import DatabaseError
+from core.settings import Settings
+from sql import embedded
+
+T = TypeVar("T")
+
+
+def database_url(settings: Settings) -> str:
+    """Return the chosen database: the configured one, else the running private one.
+
+    Raises:
+        DatabaseError: There is neither.
+    """
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    server = embedded.status(settings.data_dir, settings.cache_dir)
+    if server is None:
+        raise DatabaseError(
+            "there is no database: start the private one with `seqpulse db start` (or everything "
+            "at once with `seqpulse up`), or set SEQPULSE_DATABASE_URL"
+        )
+    return server.url
+
+
+def with_connection(work: Callable[[Connection, Settings], Awaitable[T]]) -> T:
+    """Run `work` with a connection to the chosen database and the settings."""
+    settings = configuration.load()
+
+    async def run() -> T:
+        connection = await connect(database_url(settings), application="seqpulse cli")
+        try:
+            return await work(connection, settings)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())

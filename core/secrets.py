@@ -1,0 +1,101 @@
+"""Secrets: encryption at rest, API keys, and their fingerprints.
+
+One master key (`SEQPULSE_SECRET_KEY`) yields, by HKDF-SHA256 (RFC 5869), an encryption key for
+stored secrets and a pepper for API key digests. Losing it means that stored HMAC secrets cannot be
+read and API keys no longer match: keep it with the backups, apart from the database.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from core.errors import SecretError
+
+MIN_MASTER_KEY_LENGTH = 32
+
+
+def _derive(master_key: str, purpose: bytes) -> bytes:
+    kdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"seqpulse/" + purpose)
+    return kdf.derive(master_key.encode())
+
+
+@dataclass(frozen=True)
+class Vault:
+    """Encrypts stored secrets and fingerprints API keys with keys derived from the master key."""
+
+    master_key: str = field(repr=False)
+
+    def encrypt(self, plain: str) -> str:
+        """Return `plain` as an authenticated token (Fernet) that may be stored."""
+        return self._fernet().encrypt(plain.encode()).decode()
+
+    def decrypt(self, token: str) -> str:
+        """Return what was encrypted.
+
+        Raises:
+            SecretError: The token was made with another key, or was altered.
+        """
+        try:
+            return self._fernet().decrypt(token.encode()).decode()
+        except InvalidToken:
+            raise SecretError(
+                "a stored secret cannot be decrypted: SEQPULSE_SECRET_KEY is not the key it was "
+                "stored with"
+            ) from None
+
+    def digest(self, secret: str) -> bytes:
+        """Return the peppered SHA-256 digest of an API key secret (32 bytes).
+
+        A fast digest is right here: the secret has 256 random bits, there is nothing to guess.
+        """
+        return hmac.new(_derive(self.master_key, b"api-key"), secret.encode(), "sha256").digest()
+
+    def _fernet(self) -> Fernet:
+        return Fernet(base64.urlsafe_b64encode(_derive(self.master_key, b"secrets")))
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key `sp_<id>_<secret>`: the id finds the row, the secret proves the caller."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"sp_{self.id}_{self.secret}"
+
+
+def new_api_key() -> ApiKey:
+    """Return a fresh API key: 48-bit id, 256-bit secret, both hexadecimal."""
+    return ApiKey(id=secrets.token_hex(6), secret=secrets.token_hex(32))
+
+
+def parse_api_key(text: str) -> ApiKey | None:
+    """Return the parts of `sp_<id>_<secret>`, or None if it is not of that shape."""
+    match text.strip().split("_"):
+        case ["sp", key_id, secret] if key_id.isalnum() and secret.isalnum():
+            return ApiKey(key_id, secret)
+        case _:
+            return None
+
+
+def new_hmac_secret() -> str:
+    """Return a fresh 256-bit HMAC secret for a target."""
+    return f"hmac_{secrets.token_hex(32)}"
+
+
+def same(left: str | bytes, right: str | bytes) -> bool:
+    """Compare two secrets in constant time, whatever their lengths."""
+    digests = (
+        hashlib.sha256(value.encode() if isinstance(value, str) else value).digest()
+        for value in (left, right)
+    )
+    return hmac.compare_digest(*digests)

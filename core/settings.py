@@ -1,0 +1,150 @@
+"""Configuration: environment variables `SEQPULSE_*`, validated once, passed as a plain value.
+
+Every setting is documented in docs/settings.md; `load` is the only reader of the environment.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import SettingsError
+from core.secrets import MIN_MASTER_KEY_LENGTH, Vault
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def _home(root: str, variable: str, fallback: str) -> Path:
+    """Folder for our files: a system folder for root, the XDG folder of anybody else."""
+    if os.geteuid() == 0:
+        return Path(root)
+    return Path(os.environ.get(variable) or Path.home() / fallback) / "seqpulse"
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults; lengths in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="SEQPULSE_", frozen=True, extra="ignore")
+
+    database_url: SecretStr | None = Field(None, description="postgresql://… of a TimescaleDB")
+    data_dir: Path = Field(
+        default_factory=lambda: _home("/var/lib/seqpulse", "XDG_DATA_HOME", ".local/share"),
+        description="where the private database and the generated secrets live",
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: _home("/var/cache/seqpulse", "XDG_CACHE_HOME", ".cache"),
+        description="where the downloaded TimescaleDB is unpacked",
+    )
+    secret_key: SecretStr | None = Field(
+        None, min_length=MIN_MASTER_KEY_LENGTH, description="master key for stored secrets"
+    )
+    operator_token: SecretStr | None = Field(
+        None, min_length=16, description="bearer token of the administration routes"
+    )
+
+    api_host: str = Field("127.0.0.1", description="address the API listens on")
+    api_port: int = Field(8080, ge=0, le=65_535, description="port the API listens on, 0: any")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, JSON elsewhere"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe event that is logged"
+    )
+
+    pool_size: int = Field(10, ge=2, le=200, description="database connections per process")
+    worker_concurrency: int = Field(
+        100, ge=1, le=10_000, description="jobs one worker runs at the same time"
+    )
+    poll_seconds: Seconds = Field(10, description="safety net when no notification arrives")
+    reap_seconds: Seconds = Field(2, description="how often jobs of dead workers are looked for")
+
+    slot_seconds: Seconds = Field(60, description="distance of two slots of a post window")
+    baseline_interval_seconds: Seconds = Field(60, description="distance of two baseline slots")
+    baseline_window_seconds: Seconds = Field(1800, description="length of the baseline window")
+    collect_timeout_seconds: Seconds = Field(10, description="total time for one read of a target")
+    collect_retry_seconds: Annotated[tuple[Seconds, ...], NoDecode] = Field(
+        (5, 15, 30), description="pauses before the retries of one slot, comma-separated"
+    )
+    policy: str = Field("reference-v2", description="name of the policy that judges")
+    target_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="networks targets may lie in although not public, comma-separated CIDRs"
+    )
+
+    @field_validator("collect_retry_seconds", "target_allow", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over anything
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("target_allow")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    def vault(self) -> Vault:
+        """Return the vault of this installation.
+
+        With the private database the master key is made once and kept beside the data. With a
+        database of your own it must be given, because every process of the installation needs it.
+
+        Raises:
+            SettingsError: No key is configured for an external database.
+        """
+        if self.secret_key is not None:
+            return Vault(self.secret_key.get_secret_value())
+        if self.database_url is not None:
+            raise SettingsError(
+                "SEQPULSE_SECRET_KEY is not set: with a database of your own, give every process "
+                f"the same random text of {MIN_MASTER_KEY_LENGTH} or more characters "
+                "(make one: openssl rand -hex 32) and keep it with your backups"
+            )
+        return Vault(read_or_create_secret(self.data_dir / "secret.key"))
+
+
+def read_or_create_secret(path: Path) -> str:
+    """Return the secret in `path`, creating it (mode 0600) if there is none.
+
+    Safe against two processes creating it at once: the one that comes second reads the first's.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    if not path.exists():
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # somebody else was first; theirs counts
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def load(**overrides: object) -> Settings:
+    """Read and validate the settings.
+
+    Args:
+        **overrides: Values that win over the environment (command line options, tests).
+
+    Raises:
+        SettingsError: One line naming every wrong setting and what is wrong with it; never the
+            value, which may be a secret.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"SEQPULSE_{'_'.join(str(part) for part in issue['loc'][:1]).upper()}: {issue['msg']}"
+            for issue in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"wrong settings: {wrong}") from None

@@ -1,0 +1,285 @@
+"""The nouns of SeqPulse, as plain frozen values.
+
+One word per thing: these names are used in the code, the tables, the API and the docs alike
+(see docs/glossary.md). Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+
+class Metric(StrEnum):
+    """The five numbers read from a service."""
+
+    REQUESTS_PER_SEC = "requests_per_sec"
+    LATENCY_P95 = "latency_p95"
+    ERROR_RATE = "error_rate"
+    CPU_USAGE = "cpu_usage"
+    MEMORY_USAGE = "memory_usage"
+
+
+METRICS: Final = tuple(metric.value for metric in Metric)
+"""Metric names in the order of the wire contract."""
+
+SHARES: Final = frozenset({Metric.ERROR_RATE, Metric.CPU_USAGE, Metric.MEMORY_USAGE})
+"""Metrics that are shares of one, hence never above 1."""
+
+
+class DeploymentState(StrEnum):
+    """Life of a deployment: pending -> running -> finished -> analyzed."""
+
+    PENDING = "pending"  # triggered, the `pre` slot has not settled yet
+    RUNNING = "running"  # being rolled out by CI
+    FINISHED = "finished"  # rolled out, the post window is observed
+    ANALYZED = "analyzed"  # a verdict is stored
+
+
+class DeploymentResult(StrEnum):
+    """What CI said of its own pipeline at `finish`."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+class Phase(StrEnum):
+    """Where a slot stands relative to a deployment; the continuous baseline has no phase."""
+
+    PRE = "pre"
+    POST = "post"
+
+
+class Verdict(StrEnum):
+    """What to do, from harmless to harmful."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ROLLBACK_RECOMMENDED = "rollback_recommended"
+
+
+class Attribution(StrEnum):
+    """Whether a deviation belongs to this deployment."""
+
+    INTRODUCED = "introduced"
+    WORSENED = "worsened"
+    PRE_EXISTING = "pre_existing"
+    RECOVERED = "recovered"
+    UNKNOWN = "unknown"
+
+
+class Severity(StrEnum):
+    """How much a hint matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class CollectCode(StrEnum):
+    """Why a slot was missed. Stored, counted and shown; never free text."""
+
+    DNS = "dns"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    NETWORK = "network"
+    STATUS = "status"
+    AUTH_REJECTED = "auth_rejected"
+    PAYLOAD_INVALID = "payload_invalid"
+    TOO_LARGE = "too_large"
+    FORBIDDEN_TARGET = "forbidden_target"
+    RATE_LIMITED = "rate_limited"
+    DEADLINE = "deadline"  # nobody was there to collect it in time
+    INTERNAL = "internal"  # our own fault
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a project may use.
+
+    Attributes:
+        name: `free` or `pro`.
+        post_slots: Allowed lengths of the post window, in slots; the last one is the default.
+        calls_per_minute: Trigger and finish calls accepted per API key.
+        reads_per_slot: Reads of a project's targets per slot length (baseline, pre, post, retries).
+    """
+
+    name: str
+    post_slots: tuple[int, ...]
+    calls_per_minute: int
+    reads_per_slot: int
+
+    @property
+    def default_post_slots(self) -> int:
+        """Length of the post window when the project does not choose one."""
+        return self.post_slots[-1]
+
+
+PLANS: Final = {
+    plan.name: plan
+    for plan in (
+        Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6),
+        Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A service whose deployments are verified."""
+
+    id: UUID
+    name: str
+    plan: Plan
+    post_slots: int
+    hmac: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The metrics endpoint of one project and environment, with what it takes to read it."""
+
+    project_id: UUID
+    env: str
+    endpoint: str
+    plan: Plan
+    hmac_secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One rollout of a project in one environment.
+
+    `post_slots` and `slot_seconds` are frozen at `finish`, so that a verdict stays explainable
+    after settings change.
+    """
+
+    id: UUID
+    project_id: UUID
+    env: str
+    branch: str
+    idempotency_key: str | None
+    state: DeploymentState
+    triggered_at: datetime
+    result: DeploymentResult | None = None
+    finished_at: datetime | None = None
+    analyzed_at: datetime | None = None
+    post_slots: int | None = None
+    slot_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One planned reading of a target.
+
+    Attributes:
+        slot_at: Planned moment; the identity of the slot within project and environment.
+        phase: `pre`, `post`, or None for the continuous baseline.
+        sequence_index: Position in the post window from 0, else None.
+    """
+
+    project_id: UUID
+    env: str
+    slot_at: datetime
+    deployment_id: UUID | None = None
+    phase: Phase | None = None
+    sequence_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Five numbers as a target reported them, validated.
+
+    requests_per_sec in req/s (>= 0), latency_p95 in ms (>= 0), the others shares in 0..1.
+    """
+
+    requests_per_sec: float
+    latency_p95: float
+    error_rate: float
+    cpu_usage: float
+    memory_usage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A slot that was collected; the database writes down when (`collected_at`)."""
+
+    slot: Slot
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class MissedSlot:
+    """A slot that was not collected, and why."""
+
+    slot: Slot
+    code: CollectCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one metric contributed to a verdict.
+
+    Attributes:
+        baseline_source: `baseline`, `pre` or `none`.
+        baseline_n: Baseline samples used.
+        post_n: Post samples used.
+        expected: Baseline mean, in the metric's unit; None without a baseline.
+        observed: Mean of the post window, in the metric's unit; None without samples.
+        threshold: The level a slot must not cross, in the metric's unit; None if not applicable.
+        exceedance_ratio: Share of post slots beyond the threshold, 0..1.
+        tolerance_ratio: Share of post slots that may lie beyond it, 0..1.
+        failed: Whether the metric contributes to an alarm.
+    """
+
+    metric: Metric
+    baseline_source: str
+    baseline_n: int
+    post_n: int
+    expected: float | None
+    observed: float | None
+    threshold: float | None
+    exceedance_ratio: float | None
+    tolerance_ratio: float
+    failed: bool
+    attribution: Attribution | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything the judge says of one deployment.
+
+    Attributes:
+        conclusive: False when the data could not have carried a verdict.
+        reason_code: Machine-readable reason, see docs/method.md.
+        confidence: 0..1, meaning defined by the policy.
+        coverage_ratio: Share of planned post slots that carry a sample, 0..1.
+    """
+
+    deployment_id: UUID
+    policy: str
+    verdict: Verdict
+    conclusive: bool
+    reason_code: str
+    confidence: float
+    coverage_ratio: float
+    evidence: tuple[Evidence, ...]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One composite diagnosis (SDH hint) with what to do about it."""
+
+    rule: str
+    severity: Severity
+    title: str
+    diagnosis: str
+    actions: tuple[str, ...]
+    metrics: tuple[Metric, ...]

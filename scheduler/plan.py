@@ -1,0 +1,82 @@
+"""Which jobs a target or a deployment needs. Pure: rows in, rows out, the clock is an argument."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from core.types import Deployment, Phase
+from scheduler.jobs import JobKind, NewJob
+
+JUDGE_GRACE_SECONDS: Final = 30.0
+"""How long after the last slot's deadline the judge runs even if a slot was never settled."""
+
+
+def baseline_job(project_id: UUID, env: str, first_at: datetime, interval_seconds: float) -> NewJob:
+    """Return the recurring job that collects the continuous baseline of a target."""
+    interval = timedelta(seconds=interval_seconds)
+    return NewJob(
+        kind=JobKind.COLLECT,
+        project_id=project_id,
+        env=env,
+        scheduled_at=first_at,
+        deadline_at=first_at + interval,
+        repeat=interval,
+        dedupe_key=f"baseline:{project_id}:{env}",
+    )
+
+
+def pre_job(deployment: Deployment, slot_seconds: float) -> NewJob:
+    """Return the job that takes the `pre` sample of a deployment, due at once."""
+    return NewJob(
+        kind=JobKind.COLLECT,
+        project_id=deployment.project_id,
+        env=deployment.env,
+        deployment_id=deployment.id,
+        phase=Phase.PRE,
+        scheduled_at=deployment.triggered_at,
+        deadline_at=deployment.triggered_at + timedelta(seconds=slot_seconds),
+        dedupe_key=f"pre:{deployment.id}",
+    )
+
+
+def post_jobs(deployment: Deployment) -> list[NewJob]:
+    """Return the jobs of the post window of a finished deployment.
+
+    One collect job per slot, `slot_seconds` apart from `finished_at` on, each with a deadline at
+    the next slot; and one judge job that becomes due when the last slot settles, or by itself a
+    little after the last deadline so that it can never be forgotten.
+
+    Raises:
+        ValueError: The deployment is not finished.
+    """
+    if deployment.finished_at is None or not deployment.post_slots or not deployment.slot_seconds:
+        raise ValueError(f"deployment {deployment.id} is not finished")
+    step = timedelta(seconds=deployment.slot_seconds)
+    slots = [
+        NewJob(
+            kind=JobKind.COLLECT,
+            project_id=deployment.project_id,
+            env=deployment.env,
+            deployment_id=deployment.id,
+            phase=Phase.POST,
+            sequence_index=index,
+            scheduled_at=deployment.finished_at + index * step,
+            deadline_at=deployment.finished_at + (index + 1) * step,
+            dedupe_key=f"post:{deployment.id}:{index}",
+        )
+        for index in range(deployment.post_slots)
+    ]
+    judge = NewJob(
+        kind=JobKind.JUDGE,
+        project_id=deployment.project_id,
+        env=deployment.env,
+        deployment_id=deployment.id,
+        scheduled_at=deployment.finished_at
+        + deployment.post_slots * step
+        + timedelta(seconds=JUDGE_GRACE_SECONDS),
+        awaiting=deployment.post_slots,
+        dedupe_key=f"judge:{deployment.id}",
+    )
+    return [*slots, judge]

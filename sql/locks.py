@@ -1,0 +1,14 @@
+"""Advisory locks: the namespaces of the two-int form, so that no two uses can collide."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WORKER: Final = 0x5EC90001
+"""(WORKER, worker key): held by a worker process as long as it lives."""
+
+LEADER: Final = 0x5EC90002
+"""(LEADER, role): held by the one process that plays a role."""
+
+MIGRATION: Final = 1
+"""Role under LEADER: changing the schema."""

@@ -1,0 +1,143 @@
+"""Projects, their API keys and their targets."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+
+from core import secrets
+from core.database import Connection
+from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.ids import new_id
+from core.secrets import ApiKey, Vault
+from core.types import PLANS, Project, Target
+from sql.texts import query
+
+
+def _project(row: asyncpg.Record) -> Project:
+    return Project(
+        id=row["id"],
+        name=row["name"],
+        plan=PLANS[row["plan"]],
+        post_slots=row["post_slots"],
+        hmac=row["hmac"],
+        created_at=row["created_at"],
+    )
+
+
+async def create(
+    conn: Connection,
+    vault: Vault,
+    *,
+    name: str,
+    plan: str = "free",
+    post_slots: int | None = None,
+    hmac_secret: str | None = None,
+) -> tuple[Project, ApiKey]:
+    """Create a project with its first API key.
+
+    Args:
+        conn: Connection; everything happens in one transaction of it.
+        vault: Encrypts the HMAC secret, digests the key.
+        name: Unique name.
+        plan: `free` or `pro`.
+        post_slots: Length of the post window; None: the plan's default.
+        hmac_secret: Signs reads of the targets; None: reads are not signed.
+
+    Raises:
+        ConflictError: The name is taken.
+        InvalidInputError: The plan does not exist or does not allow this post window.
+    """
+    if plan not in PLANS:
+        raise InvalidInputError(f"plan: {plan!r} is none of {', '.join(PLANS)}")
+    allowed = PLANS[plan].post_slots
+    if post_slots is not None and post_slots not in allowed:
+        choices = " or ".join(str(slots) for slots in allowed)
+        raise InvalidInputError(f"post_slots: plan {plan} allows {choices}, not {post_slots}")
+    stored = None if hmac_secret is None else vault.encrypt(hmac_secret)
+    slots = post_slots or PLANS[plan].default_post_slots
+    async with conn.transaction():
+        row = await conn.fetchrow(query("projects.insert"), new_id(), name, plan, slots, stored)
+        if row is None:
+            raise ConflictError(f"name: a project called {name!r} exists already")
+        key = await _add_key(conn, vault, row["id"])
+    return _project(row), key
+
+
+async def list_all(conn: Connection) -> list[Project]:
+    """Return every project by name."""
+    return [_project(row) for row in await conn.fetch(query("projects.list"))]
+
+
+async def find(conn: Connection, project_id: UUID) -> Project:
+    """Return one project.
+
+    Raises:
+        NotFoundError: There is none with this id.
+    """
+    row = await conn.fetchrow(query("projects.find"), project_id)
+    if row is None:
+        raise NotFoundError(f"no project {project_id}")
+    return _project(row)
+
+
+async def rotate_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:
+    """Revoke every API key of a project and return a new one.
+
+    Raises:
+        NotFoundError: There is no such project.
+    """
+    async with conn.transaction():
+        await find(conn, project_id)
+        await conn.execute(query("projects.revoke_api_keys"), project_id)
+        return await _add_key(conn, vault, project_id)
+
+
+async def authenticate(conn: Connection, vault: Vault, text: str) -> Project | None:
+    """Return the project an API key belongs to, or None for anything that is not a live key."""
+    key = secrets.parse_api_key(text)
+    if key is None:
+        return None
+    row = await conn.fetchrow(query("projects.by_api_key"), key.id)
+    if row is None or not secrets.same(row["digest"], vault.digest(key.secret)):
+        return None
+    return _project(row)
+
+
+async def put_target(conn: Connection, project_id: UUID, env: str, endpoint: str) -> None:
+    """Make `endpoint` the target of a project in an environment."""
+    await conn.execute(query("projects.put_target"), project_id, env, endpoint)
+
+
+async def targets(conn: Connection, project_id: UUID) -> dict[str, str]:
+    """Return the endpoints of a project by environment."""
+    rows = await conn.fetch(query("projects.targets"), project_id)
+    return {row["env"]: row["endpoint"] for row in rows}
+
+
+async def load_target(conn: Connection, vault: Vault, project_id: UUID, env: str) -> Target:
+    """Return what it takes to read a target, its secret included.
+
+    Raises:
+        NotFoundError: The project or the target is gone.
+        SecretError: The stored secret was encrypted with another key.
+    """
+    row = await conn.fetchrow(query("projects.target"), project_id, env)
+    if row is None:
+        raise NotFoundError(f"no target of project {project_id} in {env}")
+    stored = row["hmac_secret_encrypted"]
+    return Target(
+        project_id=project_id,
+        env=env,
+        endpoint=row["endpoint"],
+        plan=PLANS[row["plan"]],
+        hmac_secret=None if stored is None else vault.decrypt(stored),
+    )
+
+
+async def _add_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:
+    key = secrets.new_api_key()
+    digest = vault.digest(key.secret)
+    await conn.execute(query("projects.insert_api_key"), key.id, project_id, digest)
+    return key

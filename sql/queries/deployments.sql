@@ -1,0 +1,28 @@
+-- name: insert
+INSERT INTO deployments (id, project_id, env, branch, idempotency_key)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+RETURNING *
+
+-- name: find_existing
+SELECT *
+  FROM deployments
+ WHERE project_id = $1 AND env = $2
+   AND (idempotency_key = $3 OR state IN ('pending', 'running'))
+ ORDER BY idempotency_key IS NOT DISTINCT FROM $3 DESC
+ LIMIT 1
+
+-- name: mark_finished
+UPDATE deployments
+   SET state = 'finished', result = $3, finished_at = now(), post_slots = $4, slot_seconds = $5
+ WHERE id = $1 AND project_id = $2 AND state IN ('pending', 'running')
+RETURNING *
+
+-- name: mark_analyzed
+UPDATE deployments SET state = 'analyzed', analyzed_at = now() WHERE id = $1
+
+-- name: find
+SELECT * FROM deployments WHERE id = $1 AND project_id = $2
+
+-- name: load
+SELECT *, now() AS as_of FROM deployments WHERE id = $1

@@ -1,0 +1,43 @@
+-- name: insert
+INSERT INTO projects (id, name, plan, post_slots, hmac_secret_encrypted)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO NOTHING
+RETURNING id, name, plan, post_slots, hmac_secret_encrypted IS NOT NULL AS hmac, created_at
+
+-- name: list
+SELECT id, name, plan, post_slots, hmac_secret_encrypted IS NOT NULL AS hmac, created_at
+  FROM projects
+ ORDER BY name
+
+-- name: find
+SELECT id, name, plan, post_slots, hmac_secret_encrypted IS NOT NULL AS hmac, created_at
+  FROM projects
+ WHERE id = $1
+
+-- name: by_api_key
+SELECT p.id, p.name, p.plan, p.post_slots, p.hmac_secret_encrypted IS NOT NULL AS hmac,
+       p.created_at, k.digest
+  FROM api_keys k
+  JOIN projects p ON p.id = k.project_id
+ WHERE k.id = $1 AND k.revoked_at IS NULL
+
+-- name: insert_api_key
+INSERT INTO api_keys (id, project_id, digest) VALUES ($1, $2, $3)
+
+-- name: revoke_api_keys
+UPDATE api_keys SET revoked_at = now() WHERE project_id = $1 AND revoked_at IS NULL
+
+-- name: put_target
+INSERT INTO targets (project_id, env, endpoint) VALUES ($1, $2, $3)
+ON CONFLICT (project_id, env)
+DO UPDATE SET endpoint = excluded.endpoint, updated_at = now()
+        WHERE targets.endpoint <> excluded.endpoint
+
+-- name: targets
+SELECT env, endpoint FROM targets WHERE project_id = $1 ORDER BY env
+
+-- name: target
+SELECT t.endpoint, p.plan, p.hmac_secret_encrypted
+  FROM targets t
+  JOIN projects p ON p.id = t.project_id
+ WHERE t.project_id = $1 AND t.env = $2

@@ -1,0 +1,83 @@
+"""Samples and missed slots: written in batches, read as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from core.database import Connection
+from core.types import METRICS, Deployment, MissedSlot, Sample, Slot
+from sql.texts import query
+
+SAMPLES_SCHEMA = pl.Schema(
+    {
+        "slot_at": pl.Datetime("us", "UTC"),
+        "phase": pl.String(),
+        "sequence_index": pl.Int16(),
+        **{metric: pl.Float64() for metric in METRICS},
+    }
+)
+
+
+def _slot_columns(slots: Sequence[Slot]) -> list[list[object]]:
+    return [
+        [slot.slot_at for slot in slots],
+        [slot.project_id for slot in slots],
+        [slot.env for slot in slots],
+        [slot.deployment_id for slot in slots],
+        [slot.phase for slot in slots],
+        [slot.sequence_index for slot in slots],
+    ]
+
+
+async def insert(conn: Connection, samples: Sequence[Sample]) -> None:
+    """Store samples; one that is there already is left as it is."""
+    if not samples:
+        return
+    readings = [[getattr(sample.reading, metric) for sample in samples] for metric in METRICS]
+    slots = _slot_columns([sample.slot for sample in samples])
+    await conn.execute(query("samples.insert"), *slots, *readings)
+
+
+async def insert_missed(conn: Connection, missed: Sequence[MissedSlot]) -> None:
+    """Store missed slots; one that is there already is left as it is."""
+    if not missed:
+        return
+    await conn.execute(
+        query("samples.insert_missed"),
+        *_slot_columns([slot.slot for slot in missed]),
+        [slot.code for slot in missed],
+        [slot.detail for slot in missed],
+    )
+
+
+async def load_window(
+    conn: Connection, deployment: Deployment, baseline_seconds: float
+) -> pl.DataFrame:
+    """Return the samples a deployment is judged by.
+
+    Returns:
+        Frame of `SAMPLES_SCHEMA` by slot_at: the continuous samples since `baseline_seconds`
+        before the trigger, and the deployment's own `pre` and `post` samples.
+    """
+    since = deployment.triggered_at - timedelta(seconds=baseline_seconds)
+    rows = await conn.fetch(
+        query("samples.window"),
+        deployment.project_id,
+        deployment.env,
+        deployment.id,
+        since,
+        post_window_end(deployment),
+    )
+    return pl.DataFrame([tuple(row) for row in rows], schema=SAMPLES_SCHEMA, orient="row")
+
+
+def post_window_end(deployment: Deployment) -> datetime:
+    """Return when the last post slot of a finished deployment is over."""
+    if deployment.finished_at is None or not deployment.post_slots or not deployment.slot_seconds:
+        raise ValueError(f"deployment {deployment.id} has no post window yet")
+    return deployment.finished_at + timedelta(
+        seconds=deployment.post_slots * deployment.slot_seconds
+    )

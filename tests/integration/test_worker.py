@@ -1,0 +1,250 @@
+"""The loop with real jobs, a real target on loopback and real failures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from analytics import policy
+from core.database import Connection, Pool, connect
+from core.secrets import Vault
+from core.settings import Settings
+from core.types import Deployment, DeploymentResult, Project
+from ingest.collector import Collector
+from scheduler import baseline, plan, queue, tasks, worker
+from sql import deployments, projects, verdicts
+
+METRICS = {
+    "requests_per_sec": 10,
+    "latency_p95": 50,
+    "error_rate": 0,
+    "cpu_usage": 0.2,
+    "memory_usage": 0.3,
+}
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Callable[[], str]]:
+    """A target on loopback that answers with five numbers."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = json.dumps({"metrics": METRICS}).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        writer.write(head.encode() + b"\r\nConnection: close\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield lambda: f"http://127.0.0.1:{port}/metrics"
+
+
+@pytest.fixture
+async def context(pool: Pool, vault: Vault, settings: Settings) -> AsyncIterator[tasks.Context]:
+    async with Collector(
+        timeout_seconds=settings.collect_timeout_seconds,
+        slot_seconds=settings.slot_seconds,
+        target_allow=settings.target_allow,
+        max_concurrency=10,
+    ) as collector:
+        yield tasks.Context(pool, vault, collector, policy.find("reference-v2"), settings)
+
+
+@asynccontextmanager
+async def running(url: str, context: tasks.Context) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run(url, context, stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+async def until(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Poll the database for a fact that nothing announces."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # type: ignore[misc]  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.02)
+
+
+async def finished(
+    conn: Connection, project: Project, endpoint: str, slot_seconds: float = 0.6
+) -> Deployment:
+    await projects.put_target(conn, project.id, "prod", endpoint)
+    created, _ = await deployments.create(
+        conn, project.id, env="prod", branch="main", idempotency_key="k"
+    )
+    done = await deployments.mark_finished(
+        conn,
+        created.id,
+        project.id,
+        result=DeploymentResult.SUCCESS,
+        post_slots=5,
+        slot_seconds=slot_seconds,
+    )
+    assert done is not None
+    await queue.enqueue(conn, [plan.pre_job(created, 5), *plan.post_jobs(done)])
+    return done
+
+
+async def test_a_deployment_is_collected_and_judged(
+    database_url: str,
+    conn: Connection,
+    project: Project,
+    context: tasks.Context,
+    endpoint: Callable[[], str],
+) -> None:
+    deployment = await finished(conn, project, endpoint())
+    async with running(database_url, context):
+        await until(lambda: verdicts.find(conn, deployment.id))
+    judgement = await verdicts.find(conn, deployment.id)
+    assert judgement is not None
+    assert (judgement.verdict, judgement.coverage_ratio) == ("ok", 1.0)
+    rows = await conn.fetch("SELECT sequence_index FROM metric_samples WHERE phase = 'post'")
+    assert sorted(row["sequence_index"] for row in rows) == [0, 1, 2, 3, 4]
+    late = await conn.fetchval(
+        "SELECT extract(epoch FROM v.created_at - max(s.collected_at)) FROM verdicts v, "
+        "metric_samples s GROUP BY v.created_at"
+    )
+    assert late < plan.JUDGE_GRACE_SECONDS / 2  # the join made it due, not the safety deadline
+
+
+async def test_a_dead_target_gives_missed_slots_and_a_verdict_that_says_so(
+    database_url: str,
+    conn: Connection,
+    project: Project,
+    context: tasks.Context,
+) -> None:
+    deployment = await finished(conn, project, "http://127.0.0.1:9/metrics", slot_seconds=1)
+    async with running(database_url, context):
+        await until(lambda: verdicts.find(conn, deployment.id))
+    judgement = await verdicts.find(conn, deployment.id)
+    assert judgement is not None
+    assert (judgement.verdict, judgement.conclusive) == ("warning", False)
+    codes = await conn.fetch("SELECT code FROM missed_slots WHERE phase = 'post'")
+    assert [row["code"] for row in codes] == ["refused"] * 5
+
+
+async def test_a_target_outside_the_allowed_networks_is_not_read(
+    database_url: str,
+    conn: Connection,
+    project: Project,
+    context: tasks.Context,
+) -> None:
+    deployment = await finished(conn, project, "http://169.254.169.254/metrics")
+    async with running(database_url, context):
+        await until(lambda: verdicts.find(conn, deployment.id))
+    codes = await conn.fetch("SELECT DISTINCT code FROM missed_slots")
+    assert [row["code"] for row in codes] == ["forbidden_target"]
+
+
+async def test_the_baseline_goes_on_by_itself(
+    database_url: str,
+    conn: Connection,
+    project: Project,
+    context: tasks.Context,
+    endpoint: Callable[[], str],
+) -> None:
+    await baseline.watch(
+        conn,
+        project.id,
+        "prod",
+        endpoint(),
+        first_at=project.created_at,
+        interval_seconds=0.3,
+    )
+
+    async def collected() -> bool:
+        return bool(await conn.fetchval("SELECT count(*) FROM metric_samples") >= 3)
+
+    async with running(database_url, context):
+        await until(collected)
+    phases = await conn.fetch("SELECT DISTINCT phase, deployment_id FROM metric_samples")
+    assert [tuple(row) for row in phases] == [(None, None)]
+    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 1
+
+
+async def test_a_lost_connection_is_replaced_under_a_new_key(
+    database_url: str,
+    conn: Connection,
+    project: Project,
+    context: tasks.Context,
+    endpoint: Callable[[], str],
+) -> None:
+    backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'seqpulse worker'"
+
+    async def connected() -> object:
+        return await conn.fetchval(backends)
+
+    async with running(database_url, context):
+        await until(connected)
+        killed = await conn.fetchval(backends)
+        await conn.execute("SELECT pg_terminate_backend($1)", killed)
+        deployment = await finished(conn, project, endpoint())
+        await until(lambda: verdicts.find(conn, deployment.id))
+        assert await conn.fetchval(backends) != killed
+    assert await conn.fetchval("SELECT count(*) FROM verdicts") == 1
+
+
+async def test_a_worker_that_stops_leaves_nothing_running(
+    database_url: str,
+    conn: Connection,
+    project: Project,
+    context: tasks.Context,
+    endpoint: Callable[[], str],
+) -> None:
+    await finished(conn, project, endpoint())
+    claimed = "SELECT count(*) FROM scheduled_jobs WHERE attempt > 0"
+
+    async def busy() -> object:
+        return await conn.fetchval(claimed)
+
+    async with running(database_url, context):
+        await until(busy)
+    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs WHERE status = 'running'") == 0
+    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
+    assert await conn.fetchval(locks) == 0
+
+
+async def test_the_secret_of_another_key_does_not_stop_the_worker(
+    database_url: str,
+    conn: Connection,
+    context: tasks.Context,
+    endpoint: Callable[[], str],
+) -> None:
+    other, _ = await projects.create(conn, Vault("x" * 40), name="other", hmac_secret="hmac_s")
+    deployment = await finished(conn, other, endpoint())
+    async with running(database_url, context):
+        await until(lambda: verdicts.find(conn, deployment.id))
+    rows = await conn.fetch("SELECT DISTINCT code, detail FROM missed_slots WHERE phase = 'post'")
+    assert {row["code"] for row in rows} == {"internal"}
+    assert {"SEQPULSE_SECRET_KEY" in row["detail"] for row in rows} == {True}
+
+
+async def test_the_judge_waits_for_slots_that_are_not_settled(
+    conn: Connection, context: tasks.Context, deployment: Deployment
+) -> None:
+    owner = await queue.register(conn)
+    _, jobs = await queue.settle_and_claim(conn, owner, [], 100)
+    judge = next(job for job in jobs if job.kind == "judge")
+    outcome = await tasks.handle(judge, context)
+    assert outcome.status == "retry"
+    assert await verdicts.find(conn, deployment.id) is None
+
+
+async def test_an_unreachable_database_is_waited_for(
+    context: tasks.Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run("postgresql://127.0.0.1:9/none", context, stop))
+    await asyncio.sleep(0)
+    stop.set()
+    await asyncio.wait_for(task, 10)
+    assert connect is not None

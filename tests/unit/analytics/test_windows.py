@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from math import copysign, inf, nan
+
+import polars as pl
+import pytest
+
+from analytics import windows
+from core.errors import InvalidInputError
+
+Frames = Callable[..., tuple[pl.DataFrame, pl.DataFrame]]
+
+TRIGGERED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOTHING = dict.fromkeys(
+    ("requests_per_sec", "latency_p95", "error_rate", "cpu_usage", "memory_usage")
+)
+
+
+def _row(cut: windows.Windows) -> dict[str, object]:
+    return cut.deployments.row(0, named=True)
+
+
+@pytest.mark.parametrize("name", windows.DEPLOYMENTS)
+def test_refuses_deployments_without_a_column(frames: Frames, name: str) -> None:
+    deployments, samples = frames()
+    with pytest.raises(InvalidInputError, match=f"^deployments: column {name} is missing$"):
+        windows.split(deployments.drop(name), samples)
+
+
+@pytest.mark.parametrize("name", windows.SAMPLES)
+def test_refuses_samples_with_a_column_of_another_type(frames: Frames, name: str) -> None:
+    deployments, samples = frames()
+    wrong = samples.with_columns(pl.lit(b"").alias(name))
+    with pytest.raises(InvalidInputError, match=f"^samples: column {name} is Binary, not "):
+        windows.split(deployments, wrong)
+
+
+@pytest.mark.parametrize("unit", ["ms", "ns"])
+def test_refuses_another_resolution_of_time(frames: Frames, unit: str) -> None:
+    deployments, samples = frames()
+    wrong = samples.with_columns(pl.col("slot_at").dt.cast_time_unit(unit))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="slot_at is Datetime"):
+        windows.split(deployments, wrong)
+
+
+@pytest.mark.parametrize("name", windows.DEPLOYMENTS)
+def test_refuses_empty_cells_in_deployments(frames: Frames, name: str) -> None:
+    deployments, samples = frames()
+    empty = deployments.with_columns(pl.lit(None, windows.DEPLOYMENTS[name]).alias(name))
+    with pytest.raises(InvalidInputError, match=f"^deployments: column {name} has empty cells$"):
+        windows.split(empty, samples)
+
+
+@pytest.mark.parametrize("bad", ["", "nobody", "6F9619FF-8B86-4011-B42D-00C04FC964FF", "1" * 36])
+def test_refuses_what_is_no_uuid(frames: Frames, bad: str) -> None:
+    deployments, samples = frames()
+    with pytest.raises(InvalidInputError, match="distinct lower-case UUIDs"):
+        windows.split(deployments.with_columns(deployment_id=pl.lit(bad)), samples)
+
+
+def test_refuses_a_deployment_listed_twice(frames: Frames) -> None:
+    deployments, samples = frames()
+    with pytest.raises(InvalidInputError, match="distinct lower-case UUIDs"):
+        windows.split(pl.concat([deployments, deployments]), samples)
+
+
+@pytest.mark.parametrize("post_slots", [0, -1])
+def test_refuses_a_post_window_without_slots(frames: Frames, post_slots: int) -> None:
+    with pytest.raises(InvalidInputError, match="post_slots must be at least 1"):
+        windows.split(*frames(post_slots=post_slots))
+
+
+def test_takes_wider_integers_and_ignores_further_columns(frames: Frames) -> None:
+    deployments, samples = frames(after=[{}])
+    wide = windows.split(
+        deployments.with_columns(pl.col("post_slots").cast(pl.Int32), branch=pl.lit("main")),
+        samples.with_columns(pl.col("sequence_index").cast(pl.Int32), row=pl.lit(7)),
+    )
+    assert _row(wide)["post_n"] == 1
+
+
+def test_takes_no_deployments_at_all(frames: Frames) -> None:
+    deployments, samples = frames(before=[{}], after=[{}])
+    cut = windows.split(deployments.clear(), samples)
+    assert (cut.deployments.height, cut.baseline.height, cut.post.height) == (0, 0, 0)
+
+
+def test_keeps_deployments_without_samples_in_their_order(frames: Frames) -> None:
+    parts = [frames(number=number, after=[{}] * (number % 2)) for number in (9, 4, 7)]
+    cut = windows.split(*(pl.concat(part) for part in zip(*parts, strict=True)))
+    assert [text[-1] for text in cut.deployments["deployment_id"]] == ["9", "4", "7"]
+    assert cut.deployments["post_n"].to_list() == [1, 0, 1]
+    assert cut.deployments["baseline_source"].to_list() == ["none"] * 3
+
+
+def test_baseline_is_the_continuous_samples_before_the_trigger(frames: Frames) -> None:
+    just_before = TRIGGERED_AT - timedelta(microseconds=1)
+    cut = windows.split(
+        *frames(
+            before=[
+                {"slot_at": just_before, "cpu_usage": 0.1},
+                {"slot_at": TRIGGERED_AT, "cpu_usage": 0.9},
+                {"slot_at": None, "cpu_usage": 0.9},
+            ],
+            pre=[{"cpu_usage": 0.9}],
+        )
+    )
+    assert cut.baseline["cpu_usage"].to_list() == [0.1]
+    assert (_row(cut)["baseline_source"], _row(cut)["baseline_n"]) == ("baseline", 1)
+
+
+def test_baseline_falls_back_to_pre_samples(frames: Frames) -> None:
+    cut = windows.split(*frames(before=[{"slot_at": TRIGGERED_AT}], pre=[{"cpu_usage": 0.5}]))
+    assert cut.baseline["cpu_usage"].to_list() == [0.5]
+    assert (_row(cut)["baseline_source"], _row(cut)["baseline_n"]) == ("pre", 1)
+
+
+def test_baseline_falls_back_when_continuous_samples_hold_no_number(frames: Frames) -> None:
+    cut = windows.split(*frames(before=[NOTHING], pre=[{}]))
+    assert _row(cut)["baseline_source"] == "pre"
+
+
+def test_post_window_takes_only_planned_slots(frames: Frames) -> None:
+    cut = windows.split(
+        *frames(
+            after=[
+                {"sequence_index": -1},
+                {"sequence_index": 0},
+                {"sequence_index": 4},
+                {"sequence_index": 5},
+                {"sequence_index": None},
+                {"phase": "pre", "sequence_index": 1},
+                {"phase": "canary", "sequence_index": 2},
+                {"phase": None, "sequence_index": 3},
+            ]
+        )
+    )
+    assert cut.post["sequence_index"].to_list() == [0, 4]
+    assert (_row(cut)["post_n"], _row(cut)["coverage_ratio"]) == (2, 0.4)
+
+
+def test_samples_of_other_deployments_are_ignored(frames: Frames) -> None:
+    deployments, _ = frames(number=1)
+    _, samples = frames(number=2, before=[{}], after=[{}])
+    assert _row(windows.split(deployments, samples))["post_n"] == 0
+
+
+def test_the_worst_of_several_readings_of_a_slot_counts(frames: Frames) -> None:
+    twice = [
+        {"sequence_index": 1, "requests_per_sec": 8.0, "latency_p95": 40.0, "cpu_usage": nan},
+        {"sequence_index": 1, "requests_per_sec": 9.0, "latency_p95": 60.0, "cpu_usage": 0.2},
+    ]
+    for after in (twice, twice[::-1]):
+        cut = windows.split(*frames(after=after))
+        (row,) = cut.post.select("requests_per_sec", "latency_p95", "cpu_usage").rows()
+        assert row == (8.0, 60.0, 0.2)
+
+
+def test_a_baseline_slot_counts_once(frames: Frames) -> None:
+    at = TRIGGERED_AT - timedelta(minutes=30)
+    cut = windows.split(*frames(before=[{"slot_at": at}, {"slot_at": at}, {}]))
+    assert _row(cut)["baseline_n"] == 2
+
+
+@pytest.mark.parametrize("impossible", [None, nan, inf, -inf, -1e-300])
+def test_impossible_values_are_missing(frames: Frames, impossible: float | None) -> None:
+    cut = windows.split(*frames(after=[{"memory_usage": impossible}]))
+    assert cut.post["memory_usage"].to_list() == [None]
+
+
+def test_zero_has_no_sign(frames: Frames) -> None:
+    cut = windows.split(*frames(after=[{"cpu_usage": -0.0}]))
+    assert copysign(1, cut.post["cpu_usage"].item()) == 1
+
+
+def test_a_sample_without_a_number_is_none(frames: Frames) -> None:
+    cut = windows.split(*frames(after=[NOTHING, NOTHING | {"cpu_usage": 0.5}]))
+    assert cut.post["sequence_index"].to_list() == [1]
+
+
+def test_a_slot_without_traffic_has_no_latency_and_no_error_rate(frames: Frames) -> None:
+    idle = {"requests_per_sec": 0.0, "latency_p95": 0.0, "error_rate": 0.0}
+    cut = windows.split(*frames(before=[idle], after=[idle, {"requests_per_sec": None}]))
+    for window in (cut.baseline, cut.post):
+        assert window.select("latency_p95", "error_rate").row(0) == (None, None)
+    assert cut.post["latency_p95"][1] == 50.0  # unknown traffic is not zero traffic
+    assert _row(cut)["idle_n"] == 1

@@ -1,0 +1,127 @@
+"""The limiter: who may start, who waits, who is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from uuid import UUID, uuid4
+
+import pytest
+
+from core.errors import CollectError
+from core.types import CollectCode, Plan
+from ingest.limiter import Limiter
+
+PROJECT = UUID(int=1)
+FOUR = Plan("four", post_slots=(5,), calls_per_minute=1, reads_per_slot=4)
+
+
+def limiter(patience: float = 0.0, slot: float = 60.0, places: int = 100) -> Limiter:
+    return Limiter(slot_seconds=slot, patience_seconds=patience, max_concurrency=places)
+
+
+async def admitted(limits: Limiter, times: int, project: UUID = PROJECT) -> int:
+    """Ask `times` times at once and return how many were let in."""
+
+    async def read() -> None:
+        async with limits.admit(project, FOUR):
+            await asyncio.sleep(0)
+
+    results = await asyncio.gather(*(read() for _ in range(times)), return_exceptions=True)
+    refused = [result for result in results if isinstance(result, CollectError)]
+    assert all(error.code is CollectCode.RATE_LIMITED for error in refused)
+    assert all(not error.permanent for error in refused)
+    return times - len(refused)
+
+
+@pytest.fixture
+async def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return a function that lets seconds pass on the clock of the running loop."""
+    loop = asyncio.get_running_loop()
+    real, passed = loop.time, [0.0]
+    monkeypatch.setattr(loop, "time", lambda: real() + sum(passed))
+    return passed.append
+
+
+async def test_a_project_has_its_reads_per_slot(turn_clock: Callable[[float], None]) -> None:
+    limits = limiter(patience=0.5)
+    assert await admitted(limits, 10) == 4
+    assert await admitted(limits, 10, project=UUID(int=2)) == 4
+    turn_clock(30)
+    assert await admitted(limits, 10) == 2
+    turn_clock(600)
+    assert await admitted(limits, 10) == 4
+
+
+async def test_who_is_turned_away_hears_when_a_turn_comes_free() -> None:
+    limits = limiter(patience=0.5)
+    await admitted(limits, 4)
+    with pytest.raises(CollectError, match="more than 4 reads") as caught:
+        async with limits.admit(PROJECT, FOUR):
+            pass
+    assert caught.value.retry_after_seconds == 15
+
+
+async def test_only_as_many_wait_as_will_be_served() -> None:
+    limits = limiter(patience=0.29, slot=0.4)  # a turn every 0.1 s: two of them in time
+    started_at = asyncio.get_running_loop().time()
+    assert await admitted(limits, 20) == 6
+    assert asyncio.get_running_loop().time() - started_at >= 0.19
+
+
+async def test_a_cancelled_wait_makes_room() -> None:
+    limits = limiter(patience=20.0)  # a turn every 15 s: one may wait
+    await admitted(limits, 4)
+    waiting = asyncio.ensure_future(admitted(limits, 1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert await admitted(limits, 3) == 0
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    successor = asyncio.ensure_future(admitted(limits, 1))
+    done, _ = await asyncio.wait([successor], timeout=0.05)
+    assert not done, "it was turned away although nobody waits any more"
+    successor.cancel()
+
+
+async def test_places_are_shared_by_all_projects_and_given_back() -> None:
+    limits = limiter(patience=0.05, places=2)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(limits.admit(uuid4(), FOUR))
+        with pytest.raises(CollectError, match="same time") as caught:
+            async with limits.admit(uuid4(), FOUR):
+                pass
+        assert caught.value.code is CollectCode.RATE_LIMITED
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            async with limits.admit(uuid4(), FOUR):
+                _ = 1 / 0
+
+
+async def test_projects_not_seen_for_a_slot_are_forgotten(
+    turn_clock: Callable[[float], None],
+) -> None:
+    limits = limiter(patience=0.5)
+    for _ in range(50):
+        await admitted(limits, 4, project=uuid4())
+    assert len(limits._buckets) == 50
+    turn_clock(59)
+    await admitted(limits, 1)
+    assert len(limits._buckets) == 51, "a bucket was forgotten while it still held something back"
+    turn_clock(2)
+    await admitted(limits, 1)
+    assert len(limits._buckets) == 1
+
+
+async def test_a_busy_project_does_not_keep_the_others_in_memory(
+    turn_clock: Callable[[float], None],
+) -> None:
+    limits = limiter(patience=0.5)
+    for _ in range(10):
+        await admitted(limits, 4)  # never empty from here on
+        await admitted(limits, 1, project=uuid4())
+        turn_clock(30)
+    assert len(limits._buckets) < 5

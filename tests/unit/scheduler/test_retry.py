@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import CollectError
+from core.types import CollectCode
+from scheduler import retry
+
+PAUSES = (5.0, 15.0, 30.0)
+TIMEOUT = CollectError(CollectCode.TIMEOUT, "slow")
+
+
+def pause(error: CollectError, attempt: int, seconds_left: float = 60.0) -> float | None:
+    return retry.collect_pause(
+        error, attempt=attempt, seconds_left=seconds_left, pauses=PAUSES, chance=0.5
+    )
+
+
+def test_pauses_are_those_of_the_seed_then_the_slot_is_missed() -> None:
+    assert [pause(TIMEOUT, attempt) for attempt in (1, 2, 3, 4)] == [5, 15, 30, None]
+
+
+def test_a_permanent_error_is_not_tried_again() -> None:
+    assert pause(CollectError(CollectCode.AUTH_REJECTED, "401", permanent=True), 1) is None
+
+
+def test_never_past_the_deadline() -> None:
+    assert pause(TIMEOUT, 1, seconds_left=5.0) is None
+    assert pause(TIMEOUT, 1, seconds_left=5.05) is None
+    assert pause(TIMEOUT, 1, seconds_left=5.1) == 5
+
+
+def test_retry_after_is_honoured() -> None:
+    asked = CollectError(CollectCode.RATE_LIMITED, "429", retry_after_seconds=20)
+    assert pause(asked, 1) == 20
+    assert pause(asked, 3) == 30
+    assert pause(asked, 1, seconds_left=10) is None
+
+
+@given(st.floats(0, 1), st.integers(1, 10), st.floats(-10, 100))
+def test_a_pause_lies_within_jitter_and_deadline(
+    chance: float, attempt: int, seconds_left: float
+) -> None:
+    found = retry.collect_pause(
+        TIMEOUT, attempt=attempt, seconds_left=seconds_left, pauses=PAUSES, chance=chance
+    )
+    if found is not None:
+        assert 0.8 * PAUSES[attempt - 1] <= found <= 1.2 * PAUSES[attempt - 1]
+        assert found < seconds_left
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 1), (2, 2), (4, 8), (7, 60), (10_000, 60)])
+def test_a_fault_of_ours_is_tried_for_ever(attempt: int, seconds: float) -> None:
+    assert retry.own_pause(attempt) == seconds
