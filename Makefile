@@ -56,7 +56,7 @@ run: $(STAMP) ## run SeqPulse on this machine: database, API and worker
 bench: $(STAMP) ## run every benchmark, one JSON line each
 	@for file in tests/benchmarks/*.py; do \
 	  [ -e "$$file" ] || { echo "bench: no benchmarks yet"; exit 0; }; \
-	  echo "bench: $$file"; $(BIN)/python "$$file" || exit 1; \
+	  echo "bench: $$file"; $(BIN)/python -P "$$file" || exit 1; \
 	done
 
 lock: $(STAMP) ## resolve the dependencies anew (needs `uv`)

@@ -9,10 +9,12 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from api import deployments, health, problems, projects, verdicts
+from api.body import BodyLimit
 from api.limits import CallLimits
 from api.state import State
 from core.database import create_pool
 from core.settings import Settings
+from scheduler.waker import Waker
 from sql import migrate
 
 
@@ -32,15 +34,19 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         async with pool:
             async with pool.acquire() as conn:
                 await migrate.check(conn)
-            app.state.seqpulse = State(settings, pool, settings.vault(), CallLimits())
-            yield
+            waker = Waker()
+            app.state.seqpulse = State(settings, pool, settings.vault(), CallLimits(), waker)
+            async with waker.running(pool):
+                yield
 
     app = FastAPI(
         title="SeqPulse",
         summary="Did this deploy hurt, what exactly, how sure are we, what to do.",
         version=version("seqpulse-server"),
         lifespan=lifespan,
+        redirect_slashes=False,
     )
+    app.add_middleware(BodyLimit)
     problems.install(app)
     for room in (deployments, verdicts, projects, health):
         app.include_router(room.router)

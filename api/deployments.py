@@ -24,6 +24,7 @@ from core.errors import NotFoundError
 from core.types import Deployment, Project
 from scheduler import baseline, plan, queue
 from sql import deployments, projects, verdicts
+from sql.deployments import Begin
 
 log = structlog.get_logger(__name__)
 
@@ -45,18 +46,24 @@ async def trigger(
     """
     await state.limits.count(str(project.id), project.plan.calls_per_minute)
     async with conn.transaction():
-        deployment, created = await deployments.create(
+        deployment, begin = await deployments.create(
             conn,
             project.id,
             env=body.env,
             branch=body.branch,
             idempotency_key=_idempotency_key(body.idempotency_key, header_key),
+            abandoned_seconds=state.settings.abandoned_seconds,
         )
-        if created:
+        if begin is not Begin.EXISTING:
             await _watch(conn, deployment, body.metrics_endpoint, state)
             await queue.enqueue(conn, [plan.pre_job(deployment, state.settings.slot_seconds)])
-    if not created:
-        message = f"this is deployment {deployment.id}, {deployment.state}: nothing was created"
+    state.waker.wake()
+    if begin is not Begin.CREATED:
+        message = f"this is deployment {deployment.id}, {deployment.state}: " + (
+            "its pipeline never finished it, so it begins anew"
+            if begin is Begin.RENEWED
+            else "nothing was created"
+        )
         return TriggerAnswer(deployment_id=deployment.id, status="existing", message=message)
     log.info("deployment_triggered", deployment_id=deployment.id, project_id=project.id)
     return TriggerAnswer(
@@ -91,6 +98,7 @@ async def finish(
         if body.metrics_endpoint is not None:
             await projects.put_target(conn, project.id, deployment.env, body.metrics_endpoint)
         await queue.enqueue(conn, plan.post_jobs(deployment))
+    state.waker.wake()
     log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
     minutes = project.post_slots * state.settings.slot_seconds / 60
     return FinishAnswer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.state import ConnectionDep
-from sql import migrate
+from sql import installation, migrate
 
 router = APIRouter(tags=["health"])
 
@@ -18,6 +18,7 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(conn: ConnectionDep) -> dict[str, str]:
-    """Say that the database answers and has the schema of this code, else 503."""
+    """Say that the database answers, takes writes and has the schema of this code, else 503."""
     await migrate.check(conn)
+    await installation.check_writable(conn)
     return {"status": "ok"}

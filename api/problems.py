@@ -33,6 +33,20 @@ STATUS: Final[dict[type[Exception], HTTPStatus]] = {
 }
 
 
+UNAVAILABLE: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
+"""The database cannot do it now; the same request may succeed later."""
+
+
 class ProblemError(SeqPulseError):
     """An answer other than success, raised where it is known."""
 
@@ -73,13 +87,17 @@ def problem(
 
 def _field(location: tuple[int | str, ...]) -> str:
     """Name a field as the caller knows it: body.env -> env."""
-    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    return ".".join(parts) or "body"
+    parts = [part for part in location if part not in ("body", "query", "path", "header")]
+    named = any(isinstance(part, str) for part in parts)  # a bare number is a place in the text
+    return ".".join(str(part) for part in parts) if named else "body"
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
-    wrong = [{"field": _field(issue["loc"]), "message": issue["msg"]} for issue in error.errors()]
+    wrong = [
+        {"field": _field(issue["loc"]), "message": issue["msg"].removeprefix("Value error, ")}
+        for issue in error.errors()
+    ]
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in wrong)
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=wrong)
 
@@ -120,12 +138,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(SeqPulseError, _ours)
-    for unreachable in (
-        OSError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.CannotConnectNowError,
-    ):
-        app.add_exception_handler(unreachable, _database)
+    for unavailable in UNAVAILABLE:
+        app.add_exception_handler(unavailable, _database)
     app.add_exception_handler(Exception, _unexpected)

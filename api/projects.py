@@ -41,6 +41,7 @@ async def create(body: ProjectBody, conn: ConnectionDep, state: StateDep) -> New
                 first_at=project.created_at,
                 interval_seconds=state.settings.baseline_interval_seconds,
             )
+    state.waker.wake()
     return NewProjectAnswer(
         **_answer(project, targets).model_dump(), api_key=str(key), hmac_secret=hmac_secret
     )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from core.errors import InvalidInputError
 from core.types import (
+    ENV_PATTERN,
     Attribution,
     DeploymentResult,
     DeploymentState,
@@ -21,7 +22,7 @@ from ingest import guard
 
 EnvName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$"),
+    StringConstraints(strip_whitespace=True, pattern=ENV_PATTERN),
 ]
 Line = StringConstraints(
     strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$"
@@ -44,7 +45,7 @@ Endpoint = Annotated[
 
 
 class Body(BaseModel):
-    """A request body: no coercion, unknown members ignored as the SDK may grow."""
+    """A request body; unknown members are ignored, as the SDK may grow."""
 
     model_config = ConfigDict(extra="ignore")
 

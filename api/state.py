@@ -1,4 +1,4 @@
-"""What every request may use: settings, the pool, the vault, the call limits."""
+"""What every request may use: settings, pool, vault, call limits, waker."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from api.limits import CallLimits
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
+from scheduler.waker import Waker
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class State:
     pool: Pool
     vault: Vault
     limits: CallLimits
+    waker: Waker
 
 
 def get_state(request: Request) -> State:

@@ -6,7 +6,8 @@ Every query function takes the connection as an argument; nothing here knows a t
 from __future__ import annotations
 
 import json
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -17,7 +18,16 @@ from core.logs import redact
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-APPLICATION_NAME = "seqpulse"
+APPLICATION_NAME: Final = "seqpulse"
+
+DATABASE_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What a statement may raise when the server refuses it, or is gone."""
 
 
 async def _prepare(connection: Connection) -> None:
@@ -31,15 +41,30 @@ def _settings(application: str) -> dict[str, str]:
     return {"application_name": application, "timezone": "UTC"}
 
 
-async def connect(url: str, *, application: str = APPLICATION_NAME) -> asyncpg.Connection:
+async def connect(
+    url: str,
+    *,
+    application: str = APPLICATION_NAME,
+    server_settings: Mapping[str, str] | None = None,
+    command_timeout: float = 60,
+) -> asyncpg.Connection:
     """Open one connection.
+
+    Args:
+        url: The database.
+        application: What the server shows as the name of the application.
+        server_settings: Further settings of the session.
+        command_timeout: Seconds a statement may take.
 
     Raises:
         DatabaseError: The server cannot be reached or refuses us; the text carries no password.
     """
     try:
         connection = await asyncpg.connect(
-            url, server_settings=_settings(application), timeout=10, command_timeout=60
+            url,
+            server_settings=_settings(application) | dict(server_settings or {}),
+            timeout=10,
+            command_timeout=command_timeout,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseError(unreachable(url, error)) from None
@@ -68,6 +93,14 @@ async def create_pool(url: str, size: int, *, application: str = APPLICATION_NAM
 
 
 def unreachable(url: str, error: BaseException) -> str:
-    """Say in one line that `url` cannot be used and why, without its password."""
+    """Say in one line that `url` cannot be used and why, without anything of its secrets."""
+    if isinstance(error, ValueError):  # the library quotes the part it stumbled over
+        return "the database URL is not of the form postgresql://user:password@host:port/name"
     reason = redact(str(error)) or type(error).__name__
-    return f"the database at {redact(url)} cannot be used: {reason}"
+    return f"the database at {_place(url)} cannot be used: {reason}"
+
+
+def _place(url: str) -> str:
+    """Return host, port and name of the database, or less if the URL is odd."""
+    place = url.rpartition("@")[2] if "@" in url else url.partition("://")[2]
+    return place.partition("?")[0] or "SEQPULSE_DATABASE_URL"

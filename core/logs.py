@@ -35,6 +35,12 @@ def _redact_event(_logger: Any, _method: str, event: EventDict) -> EventDict:  #
     return event
 
 
+def _drop_colours(_logger: Any, _method: str, event: EventDict) -> EventDict:  # noqa: ANN401
+    """Uvicorn says everything twice, once in colour."""
+    event.pop("color_message", None)
+    return event
+
+
 def configure(level: str = "info", log_format: Literal["auto", "json", "console"] = "auto") -> None:
     """Send structlog and the standard library's logging to stderr in one shape.
 
@@ -57,6 +63,7 @@ def configure(level: str = "info", log_format: Literal["auto", "json", "console"
     )
     final: list[structlog.typing.Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        _drop_colours,
     ]
     final += [
         structlog.processors.format_exc_info,  # plain, without locals, and before the redaction

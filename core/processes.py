@@ -80,15 +80,24 @@ def together(
         yield running
 
 
-async def first_exit(running: Mapping[str, subprocess.Popen[bytes]], ended: asyncio.Event) -> None:
+def runs(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a child has not ended."""
+    return process.poll() is None
+
+
+async def watch(alive: Mapping[str, Callable[[], bool]], ended: asyncio.Event) -> None:
     """Wait until `ended` is set.
 
+    Args:
+        alive: By name: says whether it still runs.
+        ended: Set to end the watch.
+
     Raises:
-        SeqPulseError: A child ended before that.
+        SeqPulseError: One of them ended before that.
     """
     while not ended.is_set():
-        for name, process in running.items():
-            if process.poll() is not None:
-                raise SeqPulseError(f"{name} ended unexpectedly with code {process.returncode}")
+        for name, is_alive in alive.items():
+            if not is_alive():
+                raise SeqPulseError(f"{name} ended unexpectedly")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), 0.5)

@@ -9,9 +9,9 @@ import ipaddress
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
@@ -30,7 +30,9 @@ def _home(root: str, variable: str, fallback: str) -> Path:
 class Settings(BaseSettings):
     """All settings with their defaults; lengths in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="SEQPULSE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SEQPULSE_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     database_url: SecretStr | None = Field(None, description="postgresql://… of a TimescaleDB")
     data_dir: Path = Field(
@@ -59,10 +61,10 @@ class Settings(BaseSettings):
 
     pool_size: int = Field(10, ge=2, le=200, description="database connections per process")
     worker_concurrency: int = Field(
-        100, ge=1, le=10_000, description="jobs one worker runs at the same time"
+        500, ge=1, le=10_000, description="jobs one worker holds at the same time"
     )
     poll_seconds: Seconds = Field(10, description="safety net when no notification arrives")
-    reap_seconds: Seconds = Field(2, description="how often jobs of dead workers are looked for")
+    reap_seconds: Seconds = Field(0.4, description="how often workers look for dead ones")
 
     slot_seconds: Seconds = Field(60, description="distance of two slots of a post window")
     baseline_interval_seconds: Seconds = Field(60, description="distance of two baseline slots")
@@ -70,6 +72,9 @@ class Settings(BaseSettings):
     collect_timeout_seconds: Seconds = Field(10, description="total time for one read of a target")
     collect_retry_seconds: Annotated[tuple[Seconds, ...], NoDecode] = Field(
         (5, 15, 30), description="pauses before the retries of one slot, comma-separated"
+    )
+    abandoned_seconds: Seconds = Field(
+        3600, description="a deployment without finish is taken over by the next trigger after this"
     )
     policy: str = Field("reference-v2", description="name of the policy that judges")
     target_allow: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -87,8 +92,25 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:
-            ipaddress.ip_network(network)
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise ValueError("must be networks like 10.0.0.0/8, without host bits") from None
         return value
+
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _strip(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over anything
+        return value.strip() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _leave_reads_for_post_slots(self) -> Self:
+        if self.baseline_interval_seconds < self.slot_seconds / 2:
+            raise ValueError(
+                "SEQPULSE_BASELINE_INTERVAL_SECONDS must be at least half of SEQPULSE_SLOT_SECONDS:"
+                " more baseline reads would use up the reads a plan allows per slot"
+            )
+        return self
 
     def vault(self) -> Vault:
         """Return the vault of this installation.
@@ -114,6 +136,9 @@ def read_or_create_secret(path: Path) -> str:
     """Return the secret in `path`, creating it (mode 0600) if there is none.
 
     Safe against two processes creating it at once: the one that comes second reads the first's.
+
+    Raises:
+        SettingsError: The file holds less than a key.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -127,7 +152,10 @@ def read_or_create_secret(path: Path) -> str:
             pass  # somebody else was first; theirs counts
         finally:
             draft.unlink()
-    return path.read_text().strip()
+    found = path.read_text().strip()
+    if len(found) < MIN_MASTER_KEY_LENGTH:
+        raise SettingsError(f"{path} holds no key of {MIN_MASTER_KEY_LENGTH} characters or more")
+    return found
 
 
 def load(**overrides: object) -> Settings:
@@ -143,8 +171,12 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = "; ".join(
-            f"SEQPULSE_{'_'.join(str(part) for part in issue['loc'][:1]).upper()}: {issue['msg']}"
-            for issue in error.errors(include_input=False, include_url=False)
-        )
+        issues = error.errors(include_input=False, include_url=False)
+        wrong = "; ".join(_explain(issue["loc"], issue["msg"]) for issue in issues)
         raise SettingsError(f"wrong settings: {wrong}") from None
+
+
+def _explain(location: tuple[int | str, ...], message: str) -> str:
+    """Name the setting, if the issue is about a single one, and what is wrong with it."""
+    message = message.removeprefix("Value error, ")
+    return f"SEQPULSE_{str(location[0]).upper()}: {message}" if location else message

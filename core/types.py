@@ -97,6 +97,13 @@ class CollectCode(StrEnum):
     INTERNAL = "internal"  # our own fault
 
 
+NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f\s]([^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?$"
+"""Of a project: up to 100 characters, no control characters, no space at the ends."""
+
+ENV_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$"
+"""Of an environment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a project may use.
@@ -104,8 +111,8 @@ class Plan:
     Attributes:
         name: `free` or `pro`.
         post_slots: Allowed lengths of the post window, in slots; the last one is the default.
-        calls_per_minute: Trigger and finish calls accepted per API key.
-        reads_per_slot: Reads of a project's targets per slot length (baseline, pre, post, retries).
+        calls_per_minute: Trigger and finish calls accepted per project.
+        reads_per_slot: Reads of one target per slot length (baseline, pre, post, retries).
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import secrets
 import ssl
@@ -46,7 +47,7 @@ class Collector:
 
         Args:
             timeout_seconds: Total time for one read; up to half of it may go to waiting for a turn.
-            slot_seconds: The time in which a project may have `Plan.reads_per_slot` reads.
+            slot_seconds: The time in which a target may have `Plan.reads_per_slot` reads.
             target_allow: Networks (CIDR) that may be read although they are not public.
             max_concurrency: Reads at the same time.
         """
@@ -54,7 +55,6 @@ class Collector:
         self._allow = tuple(ip_network(network) for network in target_allow)
         self._limiter = Limiter(
             slot_seconds=slot_seconds,
-            patience_seconds=timeout_seconds / 2,
             max_concurrency=max_concurrency,
         )
         # No connection is kept: they are told apart by address, and one address has many names.
@@ -76,22 +76,29 @@ class Collector:
         await self._transport.aclose()
 
     async def collect(
-        self, target: Target, *, now: datetime | None = None, nonce: str | None = None
+        self,
+        target: Target,
+        *,
+        within_seconds: float = math.inf,
+        now: datetime | None = None,
+        nonce: str | None = None,
     ) -> Reading:
         """Read `target` once.
 
         Args:
             target: What to read.
+            within_seconds: Time left for it, if that is less than the timeout.
             now: Moment the read is signed with; by default the clock's.
             nonce: Nonce the read is signed with; by default 128 random bits.
 
         Raises:
             CollectError: The target could not be read; nothing else is raised.
         """
+        seconds = min(self._timeout_seconds, within_seconds)
         try:
             async with (
-                asyncio.timeout(self._timeout_seconds),
-                self._limiter.admit(target.project_id, target.plan),
+                asyncio.timeout(seconds),
+                self._limiter.admit(target, patience_seconds=seconds / 2),
             ):
                 return await self._read(
                     target, now or datetime.now(UTC), nonce or secrets.token_urlsafe(16)

@@ -99,12 +99,12 @@ async def resolve(host: str, port: int, allow: Collection[Network]) -> tuple[Add
             public nor allowed, because then the name is not to be trusted with the others either.
     """
     try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        answers = []
-    if not answers:
+        found = [ip_address(host)]
+    except ValueError:
+        found = await _look_up(host, port)
+    if not found:
         raise CollectError(CollectCode.DNS, "the host name cannot be resolved")
-    addresses = tuple(dict.fromkeys(_unmap(ip_address(answer[4][0])) for answer in answers))
+    addresses = tuple(dict.fromkeys(_unmap(address) for address in found))
     if not all(is_public(address) or _is_in(address, allow) for address in addresses):
         raise CollectError(
             CollectCode.FORBIDDEN_TARGET,
@@ -112,6 +112,14 @@ async def resolve(host: str, port: int, allow: Collection[Network]) -> tuple[Add
             permanent=True,
         )
     return addresses[:MAX_ADDRESSES]
+
+
+async def _look_up(host: str, port: int) -> list[Address]:
+    try:
+        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [ip_address(answer[4][0]) for answer in answers]
 
 
 def is_public(address: Address) -> bool:
@@ -146,4 +154,4 @@ def _is_host(host: str) -> bool:
 
 
 def _refused(problem: str) -> InvalidInputError:
-    return InvalidInputError(f"metrics_endpoint {problem}")
+    return InvalidInputError(f"the metrics endpoint {problem}")

@@ -1,4 +1,4 @@
-"""When a read may start: so many per project and slot, so many at the same time overall."""
+"""When a read may start: so many per target and slot, so many at the same time overall."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from uuid import UUID
 from aiolimiter import AsyncLimiter
 
 from core.errors import CollectError
-from core.types import CollectCode, Plan
+from core.types import CollectCode, Target
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """The leaky bucket of one project, and how many reads are waiting at it."""
+    """The leaky bucket of one target, and how many reads are waiting at it."""
 
     limiter: AsyncLimiter
     waiting: int = 0
@@ -29,36 +29,37 @@ class _Bucket:
 class Limiter:
     """Admits reads. Belongs to the event loop that first uses it, as aiolimiter's buckets do."""
 
-    def __init__(
-        self, *, slot_seconds: float, patience_seconds: float, max_concurrency: int
-    ) -> None:
+    def __init__(self, *, slot_seconds: float, max_concurrency: int) -> None:
         """Start with nobody admitted.
 
         Args:
-            slot_seconds: The time in which a project may have `Plan.reads_per_slot` reads.
-            patience_seconds: The longest a read waits before it is turned away.
+            slot_seconds: The time in which a target may have `Plan.reads_per_slot` reads.
             max_concurrency: Reads of all projects at the same time.
         """
         self._slot_seconds = slot_seconds
-        self._patience_seconds = patience_seconds
         self._places = asyncio.Semaphore(max_concurrency)
-        self._buckets: dict[tuple[UUID, int], _Bucket] = {}  # the longest unused first
+        self._buckets: dict[tuple[UUID, str, int], _Bucket] = {}  # the longest unused first
 
     @asynccontextmanager
-    async def admit(self, project_id: UUID, plan: Plan) -> AsyncIterator[None]:
+    async def admit(self, target: Target, patience_seconds: float) -> AsyncIterator[None]:
         """Wait for a turn, and keep a place until the end of the `async with` block.
+
+        Args:
+            target: What is to be read.
+            patience_seconds: The longest to wait before the read is turned away.
 
         Raises:
             CollectError: `rate_limited`, with the pause after which a turn comes free: at once if
-                the wait for the project would be too long, else when patience runs out.
+                the wait for the target would be too long, else when patience runs out.
         """
-        bucket = self._bucket(project_id, plan)
+        plan = target.plan
+        bucket = self._bucket(target)
         pause = self._slot_seconds / plan.reads_per_slot
         # What leaks while we would wait counts as free; those who came first count as served.
-        if not bucket.limiter.has_capacity(1 + bucket.waiting - self._patience_seconds / pause):
-            raise _limited(f"more than {plan.reads_per_slot} reads of this project per slot", pause)
+        if not bucket.limiter.has_capacity(1 + bucket.waiting - patience_seconds / pause):
+            raise _limited(f"more than {plan.reads_per_slot} reads of this target per slot", pause)
         try:
-            async with asyncio.timeout(self._patience_seconds):
+            async with asyncio.timeout(patience_seconds):
                 await self._take_turn(bucket)
                 await self._places.acquire()
         except TimeoutError:
@@ -75,9 +76,10 @@ class Limiter:
         finally:
             bucket.waiting -= 1
 
-    def _bucket(self, project_id: UUID, plan: Plan) -> _Bucket:
-        """Return the bucket of a project, after forgetting those that hold nothing any more."""
-        key = (project_id, plan.reads_per_slot)
+    def _bucket(self, target: Target) -> _Bucket:
+        """Return the bucket of a target, after forgetting those that hold nothing any more."""
+        plan = target.plan
+        key = (target.project_id, target.env, plan.reads_per_slot)
         bucket = self._buckets.pop(key, None) or _Bucket(
             AsyncLimiter(plan.reads_per_slot, self._slot_seconds)
         )

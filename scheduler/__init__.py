@@ -1,8 +1,9 @@
 """The job table on Postgres advisory locks that runs everything.
 
 `jobs` are the nouns, `plan` says which jobs a deployment needs (pure), `queue` moves their rows,
-`worker` is the loop, `tasks` maps a kind to its handler, `retry` says when to try again (pure),
-`baseline` makes a target be collected for ever.
+`session` is a worker's connection and lock, `worker` the loop, `upkeep` looks after dead workers,
+`waker` wakes living ones, `tasks` maps a kind to its handler, `retry` says when to try again
+(pure), `baseline` makes a target be collected for ever. The argument: docs/scheduler.md.
 
     pending --claim--> running --settle--> completed | failed
        ^                  |

@@ -1,20 +1,39 @@
-"""The nouns of the scheduler: a job to be written, and a job that was claimed."""
+"""The nouns of the scheduler: a job to be written, a job that was claimed, and how a claim ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+from typing import Any
 from uuid import UUID
 
-from core.types import Phase, Slot
+from core.types import MissedSlot, Phase, Sample, Slot
 
 
 class JobKind(StrEnum):
-    """What a job does; one handler each in `scheduler.tasks`."""
+    """What a job of SeqPulse does; one handler each in `scheduler.tasks`."""
 
     COLLECT = "collect"
     JUDGE = "judge"
+
+
+class Priority(IntEnum):
+    """What is claimed first. A lower one is not starved: see `queue.claim_around`."""
+
+    POST = 0
+    JUDGE = 1
+    NOTIFY = 2
+    BASELINE = 3
+    UPKEEP = 4
+
+
+class Status(StrEnum):
+    """How a claim ends."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RETRY = "retry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +41,19 @@ class NewJob:
     """A job to be written.
 
     Attributes:
+        kind: Says to the handler what to do.
         deadline_at: After this moment the job is no longer worth doing; None: never.
         awaiting: How many post slots must settle before `scheduled_at` is brought forward to now.
         repeat: For a recurring job, the distance to its next occurrence.
-        dedupe_key: At most one pending or running job carries it.
+        dedupe_key: At most one live job carries it.
+        payload: Further arguments; JSON, never a secret.
     """
 
-    kind: JobKind
+    kind: str
     project_id: UUID
     env: str
     scheduled_at: datetime
+    priority: Priority = Priority.BASELINE
     deployment_id: UUID | None = None
     phase: Phase | None = None
     sequence_index: int | None = None
@@ -39,6 +61,7 @@ class NewJob:
     awaiting: int = 0
     repeat: timedelta | None = None
     dedupe_key: str | None = None
+    payload: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +69,21 @@ class Job:
     """A claimed job row.
 
     Attributes:
-        slot_at: When the job was first planned; retries move only the row's `scheduled_at`.
+        slot_at: When the job was first planned; retries move only `scheduled_at`.
         attempt: How often it was claimed; the fencing token of this claim.
         seconds_left: Time to the deadline by the database's clock at the claim; None: no deadline.
     """
 
     id: int
-    kind: JobKind
+    kind: str
     project_id: UUID
     env: str
     deployment_id: UUID | None
     phase: Phase | None
     sequence_index: int | None
+    payload: dict[str, Any] | None
     slot_at: datetime
+    scheduled_at: datetime
     attempt: int
     seconds_left: float | None
 
@@ -73,3 +98,22 @@ class Job:
             phase=self.phase,
             sequence_index=self.sequence_index,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler made of a job, and what is to be stored with it."""
+
+    status: Status
+    retry_in_seconds: float = 0.0
+    last_error: str | None = None
+    sample: Sample | None = None
+    missed: MissedSlot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A claimed job and its outcome."""
+
+    job: Job
+    outcome: Outcome

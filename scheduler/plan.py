@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from core.types import Deployment, Phase
-from scheduler.jobs import JobKind, NewJob
+from scheduler.jobs import JobKind, NewJob, Priority
 
 JUDGE_GRACE_SECONDS: Final = 30.0
 """How long after the last slot's deadline the judge runs even if a slot was never settled."""
@@ -34,6 +34,7 @@ def pre_job(deployment: Deployment, slot_seconds: float) -> NewJob:
         project_id=deployment.project_id,
         env=deployment.env,
         deployment_id=deployment.id,
+        priority=Priority.POST,
         phase=Phase.PRE,
         scheduled_at=deployment.triggered_at,
         deadline_at=deployment.triggered_at + timedelta(seconds=slot_seconds),
@@ -60,6 +61,7 @@ def post_jobs(deployment: Deployment) -> list[NewJob]:
             project_id=deployment.project_id,
             env=deployment.env,
             deployment_id=deployment.id,
+            priority=Priority.POST,
             phase=Phase.POST,
             sequence_index=index,
             scheduled_at=deployment.finished_at + index * step,
@@ -70,6 +72,7 @@ def post_jobs(deployment: Deployment) -> list[NewJob]:
     ]
     judge = NewJob(
         kind=JobKind.JUDGE,
+        priority=Priority.JUDGE,
         project_id=deployment.project_id,
         env=deployment.env,
         deployment_id=deployment.id,

@@ -1,57 +1,58 @@
-"""Job rows on the move: written, claimed, settled, re-queued. The SQL is in queries/jobs.sql."""
+"""Job rows on the move: written, claimed, settled, cancelled. The SQL is in queries/jobs.sql."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+from uuid import UUID
 
 import asyncpg
 
 from core.database import Connection
-from core.types import MissedSlot, Phase, Sample
-from scheduler.jobs import Job, JobKind, NewJob
-from sql import locks, samples
+from core.types import Phase
+from scheduler.jobs import Job, NewJob, Settlement
+from sql import samples
 from sql.texts import query
 
 CHANNEL: Final = "seqpulse_jobs"
-NOTIFY_WITHIN_SECONDS: Final = 10.0
-"""Jobs due later than this do not wake workers: they look again before then."""
+FIRST_PROJECT: Final = UUID(int=0)
+"""Before any project."""
+WALK: Final = 500
 
+Position: TypeAlias = tuple[datetime, int]
+"""A place in the queue: scheduled_at and id of a job."""
 
-class Status(StrEnum):
-    """How a claim ends."""
-
-    COMPLETED = "completed"
-    FAILED = "failed"
-    RETRY = "retry"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a handler made of a job, and what is to be stored with it."""
-
-    status: Status
-    retry_in_seconds: float = 0.0
-    last_error: str | None = None
-    sample: Sample | None = None
-    missed: MissedSlot | None = None
+BEGINNING: Final[Position] = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+"""Before any job: a claim from here on looks at the whole queue."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """A claimed job and its outcome."""
+class Turn:
+    """What one turn of a worker brought.
 
-    job: Job
-    outcome: Outcome
+    Attributes:
+        claimed: Jobs that are ours now.
+        lost: Ids of settlements that changed nothing, because the claim was lost before.
+        due_in_seconds: Time until the next job is due, None if there is none. Jobs that are due
+            but were not claimed do not count: then `claimed` is full.
+    """
+
+    claimed: list[Job]
+    lost: frozenset[int]
+    due_in_seconds: float | None
 
 
 async def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
-    """Write jobs; those whose dedupe key is live already are left out. Workers hear at commit."""
+    """Write jobs in the caller's transaction; those whose dedupe key is live are left out.
+
+    Workers do not hear of it: `wake` them after the commit (see `scheduler.waker` for why).
+    """
     await conn.execute(
         query("jobs.insert"),
         [job.kind for job in jobs],
+        [job.priority for job in jobs],
         [job.project_id for job in jobs],
         [job.env for job in jobs],
         [job.scheduled_at for job in jobs],
@@ -62,64 +63,66 @@ async def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
         [job.awaiting for job in jobs],
         [job.repeat for job in jobs],
         [job.dedupe_key for job in jobs],
-        CHANNEL,
-        NOTIFY_WITHIN_SECONDS,
+        [job.payload for job in jobs],
     )
 
 
-async def settle_and_claim(
-    conn: Connection, owner: int, settlements: Sequence[Settlement], limit: int
-) -> tuple[set[int], list[Job]]:
-    """Settle finished claims, store what they brought, and claim due jobs, in one transaction.
+async def wake(conn: Connection, news: str = "") -> None:
+    """Make every worker look for due jobs now, or tell them other `news`."""
+    await conn.execute(query("jobs.notify"), CHANNEL, news)
+
+
+async def take_turn(
+    conn: Connection,
+    owner: int,
+    settlements: Sequence[Settlement],
+    limit: int,
+    since: Position = BEGINNING,
+) -> Turn:
+    """Settle finished claims, store what they brought, and claim due jobs, all in one commit.
 
     Args:
         conn: The connection that holds the owner's lock.
         owner: Key of the worker.
         settlements: Finished claims.
         limit: How many jobs to claim at most.
-
-    Returns:
-        The ids that were settled (a lost claim is not among them), and the claimed jobs.
+        since: Jobs before this place are not looked at.
     """
-    async with conn.transaction():
-        settled = await _settle(conn, owner, settlements) if settlements else set()
-        kept = [item.outcome for item in settlements if item.job.id in settled]
-        await samples.insert(conn, [item.sample for item in kept if item.sample])
-        await samples.insert_missed(conn, [item.missed for item in kept if item.missed])
-        claimed = await conn.fetch(query("jobs.claim"), owner, limit) if limit > 0 else []
-    return settled, [_job(row) for row in claimed]
-
-
-async def _settle(conn: Connection, owner: int, settlements: Sequence[Settlement]) -> set[int]:
-    rows = await conn.fetch(
-        query("jobs.settle"),
+    arguments = (
         owner,
         [item.job.id for item in settlements],
         [item.job.attempt for item in settlements],
         [item.outcome.status for item in settlements],
         [item.outcome.retry_in_seconds for item in settlements],
         [item.outcome.last_error for item in settlements],
+        limit,
+        *since,
     )
-    return {row["id"] for row in rows}
+    if not any(item.outcome.sample or item.outcome.missed for item in settlements):
+        return _turn(await conn.fetch(query("jobs.turn"), *arguments))
+    async with conn.transaction():
+        turn = _turn(await conn.fetch(query("jobs.turn"), *arguments))
+        kept = [item.outcome for item in settlements if item.job.id not in turn.lost]
+        await samples.insert(conn, [item.sample for item in kept if item.sample])
+        await samples.insert_missed(conn, [item.missed for item in kept if item.missed])
+    return turn
 
 
-async def seconds_to_next(conn: Connection) -> float | None:
-    """Return the time until the next pending job is due (negative: overdue), or None."""
-    seconds: float | None = await conn.fetchval(query("jobs.seconds_to_next"))
-    return seconds
+async def claim_around(
+    conn: Connection, owner: int, limit: int, each: int, after: UUID = FIRST_PROJECT
+) -> tuple[list[Job], UUID]:
+    """Claim up to `each` due jobs of every project, whatever their priority and place in the queue.
 
+    The ordinary claim goes down the queue; done now and then beside it, this one bounds how long a
+    project or a low priority waits behind somebody else's backlog. One call walks `WALK` projects
+    at most, so that it takes milliseconds however many there are.
 
-async def register(conn: Connection) -> int:
-    """Take a fresh worker key and its advisory lock on this connection, and return the key."""
-    while True:
-        key: int = await conn.fetchval(query("jobs.next_worker_key"))
-        if await conn.fetchval(query("locks.try_lock"), locks.WORKER, key):
-            return key
-
-
-async def reap(conn: Connection) -> int:
-    """Put the jobs of dead workers back into the queue and return how many there were."""
-    return len(await conn.fetch(query("jobs.reap"), locks.WORKER))
+    Returns:
+        The jobs, and the project to go on after.
+    """
+    rows = await conn.fetch(query("jobs.claim_around"), owner, limit, each, WALK, after)
+    jobs = [_job(row) for row in rows if row["id"] is not None]
+    return jobs, rows[0]["ended_at"] or FIRST_PROJECT
 
 
 async def release(conn: Connection, owner: int) -> int:
@@ -127,16 +130,56 @@ async def release(conn: Connection, owner: int) -> int:
     return len(await conn.fetch(query("jobs.release"), owner))
 
 
+async def cancel(
+    conn: Connection,
+    *,
+    ids: Sequence[int] = (),
+    deployment_id: UUID | None = None,
+    project_id: UUID | None = None,
+) -> int:
+    """Cancel jobs, running ones too, and return how many there were.
+
+    A running handler is not interrupted, but its result is dropped: the settle finds no row.
+    """
+    count: int = await conn.fetchval(query("jobs.cancel"), ids, deployment_id, project_id)
+    return count
+
+
+async def hasten(conn: Connection, job_id: int) -> bool:
+    """Make a pending job due now, or write a failed one anew; return whether there was one."""
+    found = await conn.fetchval(query("jobs.hasten"), job_id)
+    return (found or await conn.fetchval(query("jobs.repeat_run"), job_id)) is not None
+
+
+async def count_unsettled_post_slots(conn: Connection, deployment_id: UUID) -> int:
+    """Return how many post slots of a deployment are still to be settled."""
+    count: int = await conn.fetchval(query("jobs.unsettled_post_slots"), deployment_id)
+    return count
+
+
+def _turn(rows: Sequence[asyncpg.Record]) -> Turn:
+    """Every row carries the facts of the turn; without a claim there is one with only those."""
+    first = rows[0]
+    return Turn(
+        claimed=[] if first["id"] is None else [_job(row) for row in rows],
+        lost=frozenset(first["lost"] or ()),
+        due_in_seconds=first["due_in_seconds"],
+    )
+
+
 def _job(row: asyncpg.Record) -> Job:
+    phase = row["phase"]
     return Job(
-        id=row["id"],
-        kind=JobKind(row["kind"]),
-        project_id=row["project_id"],
-        env=row["env"],
-        deployment_id=row["deployment_id"],
-        phase=None if row["phase"] is None else Phase(row["phase"]),
-        sequence_index=row["sequence_index"],
-        slot_at=row["slot_at"],
-        attempt=row["attempt"],
-        seconds_left=row["seconds_left"],
+        row["id"],
+        row["kind"],
+        row["project_id"],
+        row["env"],
+        row["deployment_id"],
+        phase and Phase(phase),
+        row["sequence_index"],
+        row["payload"],
+        row["slot_at"],
+        row["scheduled_at"],
+        row["attempt"],
+        row["seconds_left"],
     )

@@ -6,7 +6,7 @@ is idempotent by a constraint, because a crash before the settle makes it run ag
 
 from __future__ import annotations
 
-import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,11 +26,9 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import CollectCode, Deployment, MissedSlot, Sample
 from ingest.collector import Collector
-from scheduler import retry
-from scheduler.jobs import Job, JobKind
-from scheduler.queue import Outcome, Status
+from scheduler import queue, retry
+from scheduler.jobs import Job, JobKind, Outcome, Status
 from sql import deployments, projects, samples, verdicts
-from sql.texts import query
 
 log = structlog.get_logger(__name__)
 
@@ -58,18 +56,16 @@ async def collect(job: Job, context: Context) -> Outcome:
     Target and secret are looked up by project and environment: the job row holds neither.
     """
     claimed_at = time.monotonic()
-    left = float("inf") if job.seconds_left is None else job.seconds_left
+    left = math.inf if job.seconds_left is None else job.seconds_left
     try:
         if left <= 0:
             raise CollectError(CollectCode.DEADLINE, "no worker was there in time", permanent=True)
-        async with asyncio.timeout(None if job.seconds_left is None else left):
-            async with context.pool.acquire() as conn:
-                target = await projects.load_target(conn, context.vault, job.project_id, job.env)
-            reading = await context.collector.collect(target)
+        async with context.pool.acquire() as conn:
+            target = await projects.load_target(conn, context.vault, job.project_id, job.env)
+        spent = time.monotonic() - claimed_at
+        reading = await context.collector.collect(target, within_seconds=left - spent)
     except NotFoundError:
         return Outcome(Status.FAILED, last_error="the target is gone")
-    except TimeoutError:
-        return _missed(job, CollectError(CollectCode.TIMEOUT, "no answer before the deadline"))
     except CollectError as error:
         pause = retry.collect_pause(
             error,
@@ -89,7 +85,7 @@ async def judge(job: Job, context: Context) -> Outcome:
     if job.deployment_id is None:
         return Outcome(Status.FAILED, last_error="a judge job needs a deployment")
     async with context.pool.acquire() as conn:
-        if await conn.fetchval(query("jobs.unsettled_post_slots"), job.deployment_id):
+        if await queue.count_unsettled_post_slots(conn, job.deployment_id):
             # The safety deadline came before the slots were settled, say after an outage.
             return Outcome(
                 Status.RETRY,
@@ -114,7 +110,7 @@ async def judge(job: Job, context: Context) -> Outcome:
     return Outcome(Status.COMPLETED)
 
 
-HANDLERS: Final[Mapping[JobKind, Handler]] = {JobKind.COLLECT: collect, JobKind.JUDGE: judge}
+HANDLERS: Final[Mapping[str, Handler]] = {JobKind.COLLECT: collect, JobKind.JUDGE: judge}
 
 
 async def handle(job: Job, context: Context) -> Outcome:
@@ -165,7 +161,7 @@ def _crashed(job: Job, text: str) -> Outcome:
     text = redact(text)[:ERROR_LENGTH]
     pause = retry.own_pause(job.attempt)
     too_late = job.seconds_left is not None and pause >= job.seconds_left
-    if job.kind is JobKind.COLLECT and too_late:
+    if job.kind == JobKind.COLLECT and too_late:
         return _missed(job, CollectError(CollectCode.INTERNAL, text))
     return Outcome(Status.RETRY, retry_in_seconds=pause, last_error=text)
 

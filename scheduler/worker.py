@@ -1,8 +1,8 @@
 """The loop: settle what is done, claim what is due, wait for a reason to go on.
 
 A worker holds one dedicated connection. On it lie its advisory lock (proof of life), its claims
-and its settlements. If the connection dies, so do the claims: running jobs are cancelled, their
-results dropped, and the worker starts over with a new connection under a new key.
+and its settlements. If the connection dies, so do the claims: running handlers are cancelled,
+their results dropped, and the worker starts over with a new connection under a new key.
 """
 
 from __future__ import annotations
@@ -10,172 +10,262 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Final
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import structlog
 
-from core.database import Connection, connect
+from core.database import DATABASE_ERRORS
 from core.errors import DatabaseError
-from core.settings import Settings
-from scheduler import queue, tasks
-from scheduler.jobs import Job
-from scheduler.queue import Settlement
+from core.types import CollectCode, MissedSlot
+from scheduler import queue, upkeep
+from scheduler.jobs import Job, Outcome, Settlement, Status
+from scheduler.session import Session, open_session
 
 log = structlog.get_logger(__name__)
 
-RECONNECT_SECONDS: Final = 1.0
-STOP_GRACE_SECONDS: Final = 15.0
-LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, DatabaseError)
+RETRY_SECONDS: Final = 1.0
+AROUND_SECONDS: Final = 0.01
+"""While there is a backlog, so often a claim goes round the projects..."""
+AROUND_EACH: Final = 4
+"""...and takes so many jobs of each. It may cost a fifth of the time..."""
+AROUND_MAX_SECONDS: Final = 0.04
+"""...unless that would put it off for longer than this."""
+FULL_SECONDS: Final = 0.05
+"""A worker with its hands full looks so often whether somebody else's job needs it."""
+REWIND_SECONDS: Final = 0.25
+"""During a backlog, so often a claim starts at the beginning of the queue again."""
+HISTORY_SECONDS: Final = 3600.0
+RAISED_SECONDS: Final = 60.0
+UNSTORABLE: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.CardinalityViolationError,
+)
+LOST: Final = (*DATABASE_ERRORS, DatabaseError)
+
+Handle: TypeAlias = Callable[[Job], Awaitable[Outcome]]
 
 
-async def run(url: str, context: tasks.Context, stop: asyncio.Event) -> None:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a worker works.
+
+    Attributes:
+        concurrency: Jobs it holds at the same time.
+        poll_seconds: It looks for due jobs at least this often, whoever fails to wake it.
+        reap_seconds: How often it looks whether another worker died, unless it is alone.
+        silent_seconds: A worker that has said nothing to the database for so long is cut off.
+        grace_seconds: Time that running jobs get when it stops; the rest is handed back.
+    """
+
+    concurrency: int = 500
+    poll_seconds: float = 10.0
+    reap_seconds: float = 0.4
+    silent_seconds: float = 30.0
+    grace_seconds: float = 15.0
+
+
+async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -> None:
     """Work until `stop` is set, through as many connections as it takes.
 
     Args:
-        url: The database; the worker opens its own connection beside the handlers' pool.
-        context: What handlers need.
-        stop: Set it to end: nothing more is claimed, running jobs get `STOP_GRACE_SECONDS`.
+        url: The database; the worker opens a connection of its own.
+        handle: Does a job and returns how it ended; must not raise.
+        options: How to work.
+        stop: Set it to end: nothing more is claimed, running jobs get their grace.
+
+    Raises:
+        SettingsError: Something between us and the server shares sessions among clients.
     """
     while not stop.is_set():
         try:
-            async with _claiming(url, stop) as session:
+            async with open_session(url, stop) as session:
                 log.info("worker_started", owner=session.owner)
-                await _work(session, context)
+                await _Loop(url, session, handle, options).run()
         except LOST as error:
             log.warning("worker_lost_database", error=str(error) or type(error).__name__)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RECONNECT_SECONDS)
+                await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
     log.info("worker_stopped")
 
 
 @dataclass
-class _Session:
-    """One life of the worker: a connection, its key, and the claims made under it."""
+class _Loop:
+    """The work of one session."""
 
-    conn: Connection
-    owner: int
-    stop: asyncio.Event
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    running: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    url: str
+    session: Session
+    handle: Handle
+    options: Options
+    waiting: deque[Job] = field(default_factory=deque)
+    in_hand: int = 0
     done: list[Settlement] = field(default_factory=list)
-    reaped_at: float = 0.0
-    stopping_since: float | None = None
+    runners: set[asyncio.Task[None]] = field(default_factory=set)
+    spare: bool = False
+    careful: int = 0
+    since: queue.Position = queue.BEGINNING
+    rewound_at: float = 0.0
+    around_at: float = 0.0
+    around_after: UUID = queue.FIRST_PROJECT
+    ticks_at: float = 0.0
+    history_at: float = field(default_factory=lambda: time.monotonic() + HISTORY_SECONDS)
 
+    async def run(self) -> None:
+        """Take turns until the worker is stopped and has nothing left to do."""
+        session = self.session
+        grace = asyncio.timeout(None)
+        try:
+            async with grace:
+                while not self._is_over():
+                    session.wake.clear()
+                    session.check()
+                    if session.stop.is_set() and grace.when() is None:
+                        loop = asyncio.get_running_loop()
+                        grace.reschedule(loop.time() + self.options.grace_seconds)
+                    await self._keep_up()
+                    await self._wait(await self._take_turn())
+        except TimeoutError:
+            if not grace.expired():
+                raise
+            log.warning("jobs_handed_back", count=self.in_hand)
+        finally:
+            for runner in self.runners:
+                runner.cancel()
+            await asyncio.gather(*self.runners, return_exceptions=True)
 
-@asynccontextmanager
-async def _claiming(url: str, stop: asyncio.Event) -> AsyncIterator[_Session]:
-    """Open a session; at its end cancel what still runs and hand back what is still claimed."""
-    conn = await connect(url, application="seqpulse worker")
-    session = None
-    watcher = None
-    try:
-        session = _Session(conn, await queue.register(conn), stop)
-        wake = session.wake
-        conn.add_termination_listener(lambda _: wake.set())
-        await conn.add_listener(queue.CHANNEL, lambda *_: wake.set())
-        watcher = asyncio.create_task(_wake_on_stop(session))
-        yield session
-    finally:
-        if watcher is not None:
-            watcher.cancel()
-        if session is not None:
-            await _cancel(session)
-            if not conn.is_closed():
-                with contextlib.suppress(*LOST):
-                    await queue.release(conn, session.owner)
-        with contextlib.suppress(*LOST, TimeoutError):
-            await conn.close(timeout=5)
-
-
-async def _work(session: _Session, context: tasks.Context) -> None:
-    settings = context.settings
-    while not _is_over(session):
-        session.wake.clear()
-        if session.conn.is_closed():
-            raise ConnectionError("the database closed the worker's connection")
-        await _reap(session, settings.reap_seconds)
-        claimed = await _take_turn(session, settings.worker_concurrency)
-        for job in claimed:
-            session.running[job.id] = asyncio.create_task(_run_job(session, job, context))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(
-                session.wake.wait(),
-                await _pause(session, settings),
+    async def _take_turn(self) -> float:
+        """Settle, claim and start; return for how long there is nothing to do."""
+        settlements = self.done[:1] if self.careful else list(self.done)
+        room = self.options.concurrency - self.in_hand + len(settlements)
+        limit = 0 if self.session.stop.is_set() else max(0, room)
+        since = self._choose_since()
+        try:
+            turn = await queue.take_turn(
+                self.session.conn, self.session.owner, settlements, limit, since
             )
+        except UNSTORABLE as error:
+            log.error("unstorable", error=str(error), settlements=len(settlements))
+            self._isolate(settlements)
+            return 0.0
+        except asyncpg.PostgresConnectionError:
+            raise
+        except asyncpg.PostgresError as error:
+            # Say a deadlock, or no room on disk. Nothing was committed: try the same again.
+            log.warning("turn_failed", error=str(error), settlements=len(settlements))
+            return RETRY_SECONDS
+        del self.done[: len(settlements)]
+        self.careful = max(0, self.careful - 1)
+        self.in_hand -= len(settlements)
+        if turn.lost:
+            log.warning("claims_lost", count=len(turn.lost))
+        self._start(turn.claimed)
+        if len(turn.claimed) < limit:  # there is no backlog
+            self.since = queue.BEGINNING
+            pause = turn.due_in_seconds
+        else:
+            if turn.claimed:
+                self.since = min((job.scheduled_at, job.id) for job in turn.claimed)
+            await self._claim_around()
+            pause = 0.0 if turn.claimed else FULL_SECONDS
+        if settlements or self.done:
+            return 0.0
+        return self.options.poll_seconds if pause is None else pause
 
+    def _isolate(self, settlements: list[Settlement]) -> None:
+        """Find the settlement the database refuses, one by one, and settle that without its data.
 
-async def _take_turn(session: _Session, concurrency: int) -> list[Job]:
-    """Settle and claim; settlements are forgotten only once they are committed."""
-    settlements = list(session.done)
-    free = 0 if session.stop.is_set() else concurrency - len(session.running)
-    try:
-        settled, claimed = await queue.settle_and_claim(
-            session.conn, session.owner, settlements, free
+        Nothing that one target sends may keep the others from being settled.
+        """
+        if self.careful and settlements:
+            missed = MissedSlot(settlements[0].job.slot, CollectCode.INTERNAL, "cannot be stored")
+            outcome = Outcome(Status.FAILED, last_error=str(missed.code), missed=missed)
+            if settlements[0].outcome.missed:
+                outcome = replace(outcome, missed=None)
+            self.done[0] = Settlement(settlements[0].job, outcome)
+        self.careful = len(self.done)
+
+    def _choose_since(self) -> queue.Position:
+        """Go on where the last full turn ended, but look at the whole queue now and then."""
+        now = time.monotonic()
+        if now - self.rewound_at >= REWIND_SECONDS:
+            self.rewound_at = now
+            self.since = queue.BEGINNING
+        return self.since
+
+    async def _claim_around(self) -> None:
+        """Claim a few jobs of every project, beyond the limit but never more than twice it."""
+        began = time.monotonic()
+        room = 2 * self.options.concurrency - self.in_hand
+        if self.session.stop.is_set() or began < self.around_at or room <= 0:
+            return
+        conn, owner = self.session.conn, self.session.owner
+        jobs, self.around_after = await queue.claim_around(
+            conn, owner, room, AROUND_EACH, self.around_after
         )
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
-        raise
-    except asyncpg.PostgresError as error:
-        # Say a deadlock, or no room on disk: nothing was committed, so try the same again.
-        log.warning("turn_failed", error=str(error), settlements=len(settlements))
-        await asyncio.sleep(RECONNECT_SECONDS)
-        session.wake.set()
-        return []
-    del session.done[: len(settlements)]
-    if len(settled) < len(settlements):
-        log.warning("claims_lost", count=len(settlements) - len(settled))
-    if session.done:
-        session.wake.set()
-    return claimed
+        self._start(jobs)
+        now = time.monotonic()
+        self.around_at = now + min(max(AROUND_SECONDS, 4 * (now - began)), AROUND_MAX_SECONDS)
 
+    async def _keep_up(self) -> None:
+        """Look after the other workers and the history when it is time."""
+        now = time.monotonic()
+        if now >= self.ticks_at or self.session.has_company.is_set():
+            self.session.has_company.clear()
+            found = await upkeep.tick(self.session.conn, self.options.silent_seconds)
+            alone = found.workers <= 1
+            self.ticks_at = now + (
+                self.options.poll_seconds if alone else self.options.reap_seconds
+            )
+        if now >= self.history_at:
+            self.history_at = now + HISTORY_SECONDS
+            task = asyncio.create_task(upkeep.keep_house(self.url))  # may take long: not our turn
+            self.runners.add(task)
+            task.add_done_callback(self.runners.discard)
 
-async def _run_job(session: _Session, job: Job, context: tasks.Context) -> None:
-    try:
-        outcome = await tasks.handle(job, context)
-    except asyncio.CancelledError:
-        return  # the claim was lost or is handed back: nothing may be written for it
-    session.running.pop(job.id)
-    session.done.append(Settlement(job, outcome))
-    session.wake.set()
+    async def _wait(self, seconds: float) -> None:
+        """Wait until something is due or done, or somebody wakes us; let handlers run meanwhile."""
+        seconds = min(seconds, self.options.poll_seconds, self.ticks_at - time.monotonic())
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.session.wake.wait(), seconds)
 
+    def _is_over(self) -> bool:
+        return self.session.stop.is_set() and self.in_hand == 0
 
-async def _reap(session: _Session, every_seconds: float) -> None:
-    now = time.monotonic()
-    if now - session.reaped_at >= every_seconds:
-        session.reaped_at = now
-        if recovered := await queue.reap(session.conn):
-            log.warning("jobs_recovered", count=recovered)
+    def _start(self, jobs: list[Job]) -> None:
+        self.in_hand += len(jobs)
+        self.waiting.extend(jobs)
+        self._hire()
 
+    def _hire(self) -> None:
+        """See to it that somebody takes the next waiting job.
 
-async def _pause(session: _Session, settings: Settings) -> float:
-    """Return how long nothing can be due: up to the next job, a reap or the safety poll."""
-    longest = min(settings.poll_seconds, settings.reap_seconds)
-    if session.stop.is_set() or len(session.running) >= settings.worker_concurrency:
-        return longest
-    due_in = await queue.seconds_to_next(session.conn)
-    return longest if due_in is None else max(0.0, min(due_in, longest))
+        One spare runner suffices: it takes jobs as long as their handlers do not wait for
+        anything, and hires the next one before the first that might. A task for every job would
+        cost more than many a job.
+        """
+        if self.waiting and not self.spare:
+            self.spare = True
+            runner = asyncio.create_task(self._run_jobs())
+            self.runners.add(runner)
+            runner.add_done_callback(self.runners.discard)
 
-
-def _is_over(session: _Session) -> bool:
-    """Say whether a stopping worker has nothing left to do, or has had its grace."""
-    if not session.stop.is_set():
-        return False
-    now = time.monotonic()
-    session.stopping_since = session.stopping_since or now
-    idle = not session.running and not session.done
-    return idle or now - session.stopping_since > STOP_GRACE_SECONDS
-
-
-async def _wake_on_stop(session: _Session) -> None:
-    await session.stop.wait()
-    session.wake.set()
-
-
-async def _cancel(session: _Session) -> None:
-    for task in session.running.values():
-        task.cancel()
-    await asyncio.gather(*session.running.values(), return_exceptions=True)
-    session.running.clear()
+    async def _run_jobs(self) -> None:
+        self.spare = False
+        while self.waiting:
+            job = self.waiting.popleft()
+            self._hire()
+            try:
+                outcome = await self.handle(job)
+            except Exception:  # it must not, but a lost job would be worse
+                log.exception("handler_raised", job_id=job.id)
+                outcome = Outcome(Status.RETRY, RAISED_SECONDS, "the handler raised")
+            self.done.append(Settlement(job, outcome))
+            self.session.wake.set()

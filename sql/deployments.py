@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +13,14 @@ from core.errors import NotFoundError
 from core.ids import new_id
 from core.types import Deployment, DeploymentResult, DeploymentState
 from sql.texts import query
+
+
+class Begin(StrEnum):
+    """What a trigger found."""
+
+    CREATED = "created"
+    EXISTING = "existing"
+    RENEWED = "renewed"
 
 
 def _deployment(row: asyncpg.Record) -> Deployment:
@@ -38,26 +47,29 @@ async def create(
     env: str,
     branch: str,
     idempotency_key: str | None,
-) -> tuple[Deployment, bool]:
+    abandoned_seconds: float,
+) -> tuple[Deployment, Begin]:
     """Create a deployment, or find the one this trigger is a repetition of.
 
     A repetition has the idempotency key of an earlier trigger of this environment, or comes while
     another deployment of it is under way. Unique indexes decide, so concurrent triggers agree.
-
-    Returns:
-        The deployment and whether it was created by this call.
+    A live deployment that was triggered more than `abandoned_seconds` ago with another key was
+    abandoned by its pipeline: it begins anew for this one.
     """
     while True:
         row = await conn.fetchrow(
             query("deployments.insert"), new_id(), project_id, env, branch, idempotency_key
         )
         if row is not None:
-            return _deployment(row), True
+            return _deployment(row), Begin.CREATED
         row = await conn.fetchrow(
             query("deployments.find_existing"), project_id, env, idempotency_key
         )
         if row is not None:
-            return _deployment(row), False
+            renewed = await conn.fetchrow(
+                query("deployments.renew"), row["id"], branch, idempotency_key, abandoned_seconds
+            )
+            return _deployment(renewed or row), Begin.RENEWED if renewed else Begin.EXISTING
         # The one that was in the way has finished between the two statements: now there is room.
 
 

@@ -12,3 +12,6 @@ LEADER: Final = 0x5EC90002
 
 MIGRATION: Final = 1
 """Role under LEADER: changing the schema."""
+
+UPKEEP: Final = 2
+"""Role under LEADER: looking after the workers, for the length of one statement."""

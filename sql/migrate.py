@@ -1,7 +1,8 @@
 """Forward-only migrations: numbered files, checksummed, each applied once.
 
 Every file runs in one transaction, together with its entry in `schema_migrations`. A file whose
-first line is `-- migrate: no transaction` holds a single statement that cannot run in one.
+first line is `-- migrate: no transaction` holds a single statement that cannot run in one; it must
+be one that can be repeated, for a failure may leave half of it behind.
 
 Two processes may migrate at once: the second waits its turn by polling `pg_try_advisory_lock`.
 Waiting inside `pg_advisory_lock` would hold a snapshot and deadlock CREATE INDEX CONCURRENTLY.
@@ -147,7 +148,12 @@ async def _apply(connection: Connection, migration: Migration) -> None:
                 await connection.execute(query("migrations.record"), *entry)
     except asyncpg.PostgresError as error:
         name = f"{migration.version:04d}_{migration.name}"
-        raise MigrationError(f"migration {name} failed and changed nothing: {error}") from error
+        left = (
+            "it ran outside a transaction: look at what it left behind"
+            if migration.text.startswith(NO_TRANSACTION)
+            else "it changed nothing"
+        )
+        raise MigrationError(f"migration {name} failed ({left}): {error}") from error
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +12,7 @@ from core.database import Connection
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.ids import new_id
 from core.secrets import ApiKey, Vault
-from core.types import PLANS, Project, Target
+from core.types import ENV_PATTERN, NAME_PATTERN, PLANS, Project, Target
 from sql.texts import query
 
 
@@ -47,8 +48,10 @@ async def create(
 
     Raises:
         ConflictError: The name is taken.
-        InvalidInputError: The plan does not exist or does not allow this post window.
+        InvalidInputError: The name is odd, or the plan does not exist or allow this post window.
     """
+    if not (re.fullmatch(NAME_PATTERN, name) and name.isprintable()):
+        raise InvalidInputError("name: must be 1 to 100 printable characters")
     if plan not in PLANS:
         raise InvalidInputError(f"plan: {plan!r} is none of {', '.join(PLANS)}")
     allowed = PLANS[plan].post_slots
@@ -106,7 +109,13 @@ async def authenticate(conn: Connection, vault: Vault, text: str) -> Project | N
 
 
 async def put_target(conn: Connection, project_id: UUID, env: str, endpoint: str) -> None:
-    """Make `endpoint` the target of a project in an environment."""
+    """Make `endpoint` the target of a project in an environment.
+
+    Raises:
+        InvalidInputError: That is no name of an environment.
+    """
+    if not re.fullmatch(ENV_PATTERN, env):
+        raise InvalidInputError("env: must be letters, digits and . _ / - and at most 64 of them")
     await conn.execute(query("projects.put_target"), project_id, env, endpoint)
 
 

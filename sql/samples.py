@@ -70,6 +70,8 @@ async def load_window(
         deployment.id,
         since,
         post_window_end(deployment),
+        deployment.triggered_at,
+        deployment.finished_at,
     )
     return pl.DataFrame([tuple(row) for row in rows], schema=SAMPLES_SCHEMA, orient="row")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import asyncpg
 import typer
 
-from core.cli import db, demo, projects, serve
+from core.cli import db, demo, jobs, projects, serve
 from core.errors import SeqPulseError
+from core.logs import redact
 
 app = typer.Typer(
     name="seqpulse",
@@ -18,6 +20,8 @@ app = typer.Typer(
 )
 app.add_typer(db.app, name="db")
 app.add_typer(projects.app, name="projects")
+app.add_typer(jobs.app, name="jobs")
+app.command("workers")(jobs.workers)
 app.command("api")(serve.api)
 app.command("worker")(serve.worker)
 app.command("up")(serve.up)
@@ -29,6 +33,10 @@ def main() -> None:
     """Run the command line; what is wrong is said in one line, with exit code 1."""
     try:
         app()
+        return
     except SeqPulseError as error:
-        sys.stderr.write(f"seqpulse: {error}\n")
-        sys.exit(1)
+        complaint = str(error)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, UnicodeEncodeError) as error:
+        complaint = f"the database refused: {redact(str(error))}"
+    sys.stderr.write(f"seqpulse: {complaint}\n")
+    sys.exit(1)

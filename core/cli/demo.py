@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +42,10 @@ def run(
     if not console.is_terminal:
         console.width = 120  # a log has no width: do not fold the table to 80 columns
     with _database(configuration.load(), console) as url:
-        right = asyncio.run(_play(url, console, keep=keep, as_json=as_json))
+        try:
+            right = asyncio.run(_play(url, console, keep=keep, as_json=as_json))
+        except asyncio.CancelledError:
+            raise typer.Exit(128 + signal.SIGTERM) from None
     raise typer.Exit(0 if right else 1)
 
 
@@ -60,6 +64,8 @@ async def _play(server_url: str, console: Console, *, keep: bool, as_json: bool)
     from demo.ship import Shipped, ship_all
     from demo.stage import environment, stage
 
+    if task := asyncio.current_task():  # SIGTERM clears up like Ctrl-C does
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     shipped: list[Shipped] = []
     folder = tempfile.TemporaryDirectory(prefix="seqpulse-demo-")
     with folder as name, console.status("preparing") as status:

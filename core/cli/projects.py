@@ -16,7 +16,7 @@ from core.database import Connection
 from core.settings import Settings
 from core.types import Project
 from ingest import guard
-from scheduler import baseline
+from scheduler import baseline, queue
 from sql import projects
 
 app = typer.Typer(help="Create and look at projects.", no_args_is_help=True)
@@ -58,6 +58,7 @@ def create(
                     first_at=project.created_at,
                     interval_seconds=settings.baseline_interval_seconds,
                 )
+        await queue.wake(conn)
         return f"project {project.id}\napi key {key}"
 
     typer.echo(wiring.with_connection(work))
@@ -83,6 +84,8 @@ def list_all() -> None:
             "yes" if project.hmac else "no",
             f"{project.created_at:%Y-%m-%d %H:%M}",
         )
+    if not console.is_terminal:
+        console.width = 200
     console.print(table)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -22,10 +24,13 @@ from core.settings import Settings
 from ingest.collector import Collector
 from scheduler import tasks
 from scheduler import worker as loop
-from sql import embedded
+from sql import embedded, installation
 from sql import migrate as migrations
 
 log = structlog.get_logger(__name__)
+
+MAX_READS = 200
+"""Targets one worker reads at the same time; further jobs wait inside it."""
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (SEQPULSE_API_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (SEQPULSE_API_PORT).")]
@@ -53,11 +58,13 @@ def api(host: Host = None, port: Port = None) -> None:
         timeout_graceful_shutdown=10,
         lifespan="on",
     )
-    log.info("api_listening", url="http://{}:{}".format(*listener.getsockname()[:2]))
+    server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn stops gracefully, then raises the signal again: that must not make it a failure.
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listener])
+        # While it serves, uvicorn handles these itself; afterwards it raises them again, which must
+        # not make a graceful stop a failure. Before, they must not get lost.
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    log.info("api_listening", url="http://{}:{}".format(*listener.getsockname()[:2]))
+    server.run(sockets=[listener])
 
 
 def worker() -> None:
@@ -73,7 +80,7 @@ def up(host: Host = None, port: Port = None) -> None:
         asyncio.run(_serve_all(settings.database_url.get_secret_value(), settings))
         return
     with embedded.running(settings.data_dir, settings.cache_dir, typer.echo) as server:
-        asyncio.run(_serve_all(server.url, settings))
+        asyncio.run(_serve_all(server.url, settings, {"the database": server.runs}))
 
 
 def migrate(
@@ -97,17 +104,19 @@ def migrate(
 
 async def _check(url: str, settings: Settings) -> None:
     """Fail before serving, with one clear line, if database, schema or key are not right."""
-    settings.vault()
+    vault = settings.vault()
     conn = await connect(url)
     try:
         await migrations.check(conn)
+        await installation.check_key(conn, vault)
     finally:
         await conn.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=2048)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {host}:{port} ({error.strerror}): choose another address with "
@@ -124,7 +133,7 @@ async def _work(url: str, settings: Settings) -> None:
             timeout_seconds=settings.collect_timeout_seconds,
             slot_seconds=settings.slot_seconds,
             target_allow=settings.target_allow,
-            max_concurrency=settings.worker_concurrency,
+            max_concurrency=min(settings.worker_concurrency, MAX_READS),
         ) as collector,
     ):
         context = tasks.Context(
@@ -134,10 +143,17 @@ async def _work(url: str, settings: Settings) -> None:
             policy=policy.find(settings.policy),
             settings=settings,
         )
-        await loop.run(url, context, stop)
+        options = loop.Options(
+            concurrency=settings.worker_concurrency,
+            poll_seconds=settings.poll_seconds,
+            reap_seconds=settings.reap_seconds,
+        )
+        await loop.run(url, partial(tasks.handle, context=context), options, stop)
 
 
-async def _serve_all(url: str, settings: Settings) -> None:
+async def _serve_all(
+    url: str, settings: Settings, watched: Mapping[str, Callable[[], bool]] | None = None
+) -> None:
     stop = _stop_on_signals()
     conn = await connect(url)
     try:
@@ -152,7 +168,8 @@ async def _serve_all(url: str, settings: Settings) -> None:
             "the worker": lambda: processes.start(["core.cli", "worker"], env),
         }
     ) as running:
-        await processes.first_exit(running, stop)
+        alive = {name: partial(processes.runs, child) for name, child in running.items()}
+        await processes.watch({**(watched or {}), **alive}, stop)
 
 
 def child_environment(url: str, settings: Settings) -> dict[str, str]:

@@ -59,6 +59,10 @@ class Server:
     started: bool
     stays: bool
 
+    def runs(self) -> bool:
+        """Return whether it still does."""
+        return _serves(Place(self.data_dir), self.pid)
+
 
 def be_silent(_line: str) -> None:
     """Say nothing."""

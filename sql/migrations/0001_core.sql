@@ -1,6 +1,13 @@
 -- Schema v1: projects and their targets, deployments, samples, jobs, verdicts.
 -- Comments on tables and columns are the source of docs/sql.md: keep units and meaning in them.
 
+CREATE TABLE installation (
+    only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    key_digest bytea NOT NULL
+);
+COMMENT ON TABLE installation IS 'Facts of the installation as a whole; one row';
+COMMENT ON COLUMN installation.key_digest IS 'Tells whether a process has the right master key';
+
 CREATE TABLE projects (
     id                    uuid PRIMARY KEY,
     name                  text NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 100),
@@ -111,43 +118,83 @@ COMMENT ON COLUMN missed_slots.code IS 'One of a fixed set, see docs/errors.md';
 CREATE INDEX missed_slots_deployment ON missed_slots (deployment_id, slot_at)
     WHERE deployment_id IS NOT NULL;
 
--- Keys of worker processes: each holds the advisory lock (worker namespace, its key) while alive.
+-- Each worker process holds the advisory lock (worker namespace, its key) while it lives.
 CREATE SEQUENCE worker_keys AS integer CYCLE;
 
+CREATE TABLE workers (
+    key        integer PRIMARY KEY,
+    host       text NOT NULL,
+    pid        integer NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE workers IS 'Worker processes; one without its advisory lock is dead';
+COMMENT ON COLUMN workers.pid IS 'Process id on its host';
+
+-- Live jobs only: what is finished moves to job_runs, so the hot path never grows.
+-- The claim changes no indexed column and the pages have room, so it is a HOT update.
 CREATE TABLE scheduled_jobs (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind           text NOT NULL CHECK (kind IN ('collect', 'judge')),
-    project_id     uuid NOT NULL REFERENCES projects ON DELETE CASCADE,
+    kind           text NOT NULL,
+    priority       smallint NOT NULL CHECK (priority BETWEEN 0 AND 4),
+    project_id     uuid NOT NULL,
     env            text NOT NULL,
-    deployment_id  uuid REFERENCES deployments ON DELETE CASCADE,
+    deployment_id  uuid,
     phase          text CHECK (phase IN ('pre', 'post')),
     sequence_index smallint,
+    payload        jsonb,
     slot_at        timestamptz NOT NULL,
     scheduled_at   timestamptz NOT NULL,
     deadline_at    timestamptz,
     repeat         interval CHECK (repeat > interval '0'),
     awaiting       smallint NOT NULL DEFAULT 0,
     dedupe_key     text,
-    status         text NOT NULL DEFAULT 'pending'
-                   CHECK (status IN ('pending', 'running', 'completed', 'failed')),
+    status         text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running')),
     attempt        integer NOT NULL DEFAULT 0,
     owner          integer,
     claimed_at     timestamptz,
-    finished_at    timestamptz,
     last_error     text,
     CHECK ((status = 'running') = (owner IS NOT NULL))
-);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE scheduled_jobs IS 'Everything that has to be done, one row each';
+COMMENT ON COLUMN scheduled_jobs.priority IS '0 post slots, 1 judge, 2 notify, 3 baseline, 4 upkeep';
 COMMENT ON COLUMN scheduled_jobs.slot_at IS 'First planned moment; retries move scheduled_at only';
 COMMENT ON COLUMN scheduled_jobs.repeat IS 'Distance to the next occurrence of a recurring job';
 COMMENT ON COLUMN scheduled_jobs.awaiting IS 'Post slots that must settle before a judge job is due';
+COMMENT ON COLUMN scheduled_jobs.dedupe_key IS 'At most one live job carries it';
 COMMENT ON COLUMN scheduled_jobs.attempt IS 'Claims so far: the fencing token of the running claim';
 COMMENT ON COLUMN scheduled_jobs.owner IS 'Key of the worker whose advisory lock proves it alive';
-CREATE INDEX scheduled_jobs_due ON scheduled_jobs (scheduled_at, id) WHERE status = 'pending';
-CREATE INDEX scheduled_jobs_claimed ON scheduled_jobs (owner) WHERE status = 'running';
-CREATE INDEX scheduled_jobs_deployment ON scheduled_jobs (deployment_id);
+CREATE INDEX scheduled_jobs_due ON scheduled_jobs (priority, scheduled_at, id);
+CREATE INDEX scheduled_jobs_project ON scheduled_jobs (project_id, scheduled_at);
+CREATE INDEX scheduled_jobs_deployment ON scheduled_jobs (deployment_id)
+    WHERE deployment_id IS NOT NULL;
 CREATE UNIQUE INDEX scheduled_jobs_dedupe ON scheduled_jobs (dedupe_key)
-    WHERE status IN ('pending', 'running');
+    WHERE dedupe_key IS NOT NULL;
+
+CREATE TABLE job_runs (
+    finished_at    timestamptz NOT NULL,
+    id             bigint NOT NULL,
+    kind           text NOT NULL,
+    priority       smallint NOT NULL,
+    project_id     uuid NOT NULL,
+    env            text NOT NULL,
+    deployment_id  uuid,
+    phase          text,
+    sequence_index smallint,
+    payload        jsonb,
+    slot_at        timestamptz NOT NULL,
+    scheduled_at   timestamptz NOT NULL,
+    claimed_at     timestamptz,
+    status         text NOT NULL CHECK (status IN ('completed', 'failed')),
+    attempt        integer NOT NULL,
+    owner          integer,
+    last_error     text
+);
+SELECT create_hypertable('job_runs', 'finished_at',
+                         chunk_time_interval => interval '1 day', create_default_indexes => false);
+COMMENT ON TABLE job_runs IS 'Jobs that are done, append-only; recurring ones leave samples instead';
+COMMENT ON COLUMN job_runs.status IS 'completed or failed';
+CREATE INDEX job_runs_deployment ON job_runs (deployment_id, finished_at)
+    WHERE deployment_id IS NOT NULL;
 
 CREATE TABLE verdicts (
     deployment_id  uuid PRIMARY KEY REFERENCES deployments ON DELETE CASCADE,

@@ -47,3 +47,26 @@ SELECT h.deployment_id, d.project_id, p.name AS project, d.env, d.finished_at, h
   JOIN deployments d ON d.id = h.deployment_id
   JOIN projects p ON p.id = d.project_id;
 COMMENT ON VIEW report.hints IS 'Composite diagnoses (SDH hints) with the actions to take';
+
+CREATE VIEW report.jobs AS
+SELECT id, kind, priority, status, project_id, env, deployment_id, phase, sequence_index, slot_at,
+       scheduled_at, claimed_at, NULL::timestamptz AS finished_at, attempt, owner, last_error
+  FROM scheduled_jobs
+UNION ALL
+SELECT id, kind, priority, status, project_id, env, deployment_id, phase, sequence_index, slot_at,
+       scheduled_at, claimed_at, finished_at, attempt, owner, last_error
+  FROM job_runs;
+COMMENT ON VIEW report.jobs IS 'Every job, live or done; filter on finished_at for history';
+
+CREATE VIEW report.scheduler_health AS
+SELECT (SELECT count(*) FROM scheduled_jobs WHERE status = 'pending') AS pending,
+       (SELECT count(*) FROM scheduled_jobs WHERE status = 'running') AS running,
+       (SELECT count(*) FROM scheduled_jobs
+         WHERE status = 'pending' AND scheduled_at < now()) AS overdue,
+       (SELECT extract(epoch FROM now() - min(scheduled_at)) FROM scheduled_jobs
+         WHERE status = 'pending' AND scheduled_at < now())::float8 AS oldest_overdue_seconds,
+       (SELECT count(*) FROM workers) AS workers,
+       (SELECT count(*) FROM job_runs
+         WHERE status = 'failed' AND finished_at > now() - interval '15 minutes') AS failed_15m;
+COMMENT ON VIEW report.scheduler_health IS 'One row: how the scheduler feels right now';
+COMMENT ON COLUMN report.scheduler_health.overdue IS 'Pending jobs whose time has come';

@@ -12,6 +12,15 @@ SELECT *
  ORDER BY idempotency_key IS NOT DISTINCT FROM $3 DESC
  LIMIT 1
 
+-- name: renew
+-- A pipeline that died before its finish leaves a live deployment behind. What was measured before
+-- it says nothing of the next rollout, so that one takes it over and begins anew.
+UPDATE deployments
+   SET state = 'pending', branch = $2, idempotency_key = $3, triggered_at = now()
+ WHERE id = $1 AND state IN ('pending', 'running') AND idempotency_key IS DISTINCT FROM $3
+   AND triggered_at < now() - make_interval(secs => $4::float8)
+RETURNING *
+
 -- name: mark_finished
 UPDATE deployments
    SET state = 'finished', result = $3, finished_at = now(), post_slots = $4, slot_seconds = $5

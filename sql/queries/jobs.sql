@@ -1,48 +1,63 @@
 -- name: insert
--- A live job with the same dedupe_key makes the new one superfluous. Workers are woken only for
--- what is due before they would look anyway ($13 seconds).
-WITH added AS (
-    INSERT INTO scheduled_jobs (kind, project_id, env, slot_at, scheduled_at, deployment_id, phase,
-                                sequence_index, deadline_at, awaiting, repeat, dedupe_key)
-    SELECT kind, project_id, env, scheduled_at, scheduled_at, deployment_id, phase,
-           sequence_index, deadline_at, awaiting, repeat, dedupe_key
-      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[],
-                  $7::smallint[], $8::timestamptz[], $9::smallint[], $10::interval[], $11::text[])
-           AS j(kind, project_id, env, scheduled_at, deployment_id, phase,
-                sequence_index, deadline_at, awaiting, repeat, dedupe_key)
-    ON CONFLICT (dedupe_key) WHERE status IN ('pending', 'running') DO NOTHING
-    RETURNING scheduled_at
-)
-SELECT pg_notify($12::text, '')
-  FROM (SELECT min(scheduled_at) AS earliest FROM added) AS a
- WHERE a.earliest <= now() + make_interval(secs => $13::float8)
+-- A live job with the same dedupe_key makes the new one superfluous; but a recurring one follows
+-- when its interval has changed.
+INSERT INTO scheduled_jobs (kind, priority, project_id, env, slot_at, scheduled_at, deployment_id,
+                            phase, sequence_index, deadline_at, awaiting, repeat, dedupe_key,
+                            payload)
+SELECT kind, priority, project_id, env, scheduled_at, scheduled_at, deployment_id,
+       phase, sequence_index, deadline_at, awaiting, repeat, dedupe_key, payload
+  FROM unnest($1::text[], $2::smallint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::uuid[],
+              $7::text[], $8::smallint[], $9::timestamptz[], $10::smallint[], $11::interval[],
+              $12::text[], $13::jsonb[])
+       AS j(kind, priority, project_id, env, scheduled_at, deployment_id,
+            phase, sequence_index, deadline_at, awaiting, repeat, dedupe_key, payload)
+ON CONFLICT (dedupe_key) WHERE dedupe_key IS NOT NULL
+DO UPDATE SET repeat = excluded.repeat, slot_at = excluded.slot_at,
+              scheduled_at = excluded.scheduled_at, deadline_at = excluded.deadline_at
+        WHERE scheduled_jobs.repeat <> excluded.repeat AND scheduled_jobs.owner IS NULL
 
--- name: settle
--- One outcome per claim, fenced by (id, owner, attempt). A final outcome of a recurring job plans
--- its next occurrence; occurrences missed meanwhile collapse into that one. The last post slot to
--- settle makes the judge due; the counter is exact because a claim settles at most once.
-WITH outcome AS (
+-- name: notify
+SELECT pg_notify($1, $2)
+
+-- name: turn
+-- Settles what worker $1 has finished and claims what is due, in one statement and one commit.
+--
+-- Settle: one outcome per claim, fenced by (id, owner, attempt). Finished jobs move to job_runs. A
+-- recurring job plans its next occurrence; those missed meanwhile collapse into that one. The last
+-- post slot to settle makes the judge due; the counter is exact because a claim settles at most
+-- once.
+--
+-- Claim: by priority, within it earliest due first: one contiguous range of the index per priority.
+-- ($8, $9) is where the previous full turn claimed: entries before it are claimed, or dead and only
+-- kept by somebody's old snapshot, and need not be walked again.
+WITH outcome AS MATERIALIZED (
     SELECT *
       FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::float8[], $6::text[])
            AS o(id, attempt, status, retry_in_seconds, last_error)
-), settled AS (
+), finished AS (
+    DELETE FROM scheduled_jobs AS j
+     USING outcome AS o
+     WHERE j.id = o.id AND j.owner = $1 AND j.attempt = o.attempt
+       AND o.status <> 'retry' AND j.repeat IS NULL
+    RETURNING j.*, o.status AS final_status, o.last_error AS final_error
+), recorded AS (
+    INSERT INTO job_runs (finished_at, id, kind, priority, project_id, env, deployment_id, phase,
+                          sequence_index, payload, slot_at, scheduled_at, claimed_at, status,
+                          attempt, owner, last_error)
+    SELECT clock_timestamp(), id, kind, priority, project_id, env, deployment_id, phase,
+           sequence_index, payload, slot_at, scheduled_at, claimed_at, final_status,
+           attempt, owner, final_error
+      FROM finished
+), again AS (
     UPDATE scheduled_jobs AS j
-       SET status = CASE WHEN o.status = 'retry' OR j.repeat IS NOT NULL THEN 'pending'
-                         ELSE o.status END,
+       SET status = 'pending', owner = NULL, last_error = o.last_error,
+           attempt = CASE WHEN o.status = 'retry' THEN j.attempt ELSE 0 END,
            scheduled_at = CASE WHEN o.status = 'retry'
                                THEN clock_timestamp() + make_interval(secs => o.retry_in_seconds)
-                               WHEN j.repeat IS NOT NULL THEN n.slot_at
-                               ELSE j.scheduled_at END,
-           slot_at = CASE WHEN o.status <> 'retry' AND j.repeat IS NOT NULL THEN n.slot_at
-                          ELSE j.slot_at END,
-           deadline_at = CASE WHEN o.status <> 'retry' AND j.repeat IS NOT NULL
-                              THEN n.slot_at + (j.deadline_at - j.slot_at)
-                              ELSE j.deadline_at END,
-           attempt = CASE WHEN o.status <> 'retry' AND j.repeat IS NOT NULL THEN 0
-                          ELSE j.attempt END,
-           finished_at = CASE WHEN o.status <> 'retry' THEN now() END,
-           owner = NULL,
-           last_error = o.last_error
+                               ELSE n.slot_at END,
+           slot_at = CASE WHEN o.status = 'retry' THEN j.slot_at ELSE n.slot_at END,
+           deadline_at = CASE WHEN o.status = 'retry' THEN j.deadline_at
+                              ELSE n.slot_at + (j.deadline_at - j.slot_at) END
       FROM outcome AS o
       JOIN scheduled_jobs AS before ON before.id = o.id
      CROSS JOIN LATERAL (
@@ -50,74 +65,176 @@ WITH outcome AS (
                       1, ceil(extract(epoch FROM clock_timestamp() - before.slot_at)
                               / extract(epoch FROM before.repeat))) AS slot_at
          ) AS n
-     WHERE j.id = o.id AND j.owner = $1 AND j.attempt = o.attempt AND j.status = 'running'
-    RETURNING j.id, j.deployment_id, j.phase, o.status
+     WHERE j.id = o.id AND j.owner = $1 AND j.attempt = o.attempt
+       AND (o.status = 'retry' OR j.repeat IS NOT NULL)
+    RETURNING j.id
 ), rolling AS (
     UPDATE deployments AS d
        SET state = 'running'
-      FROM settled AS s
-     WHERE d.id = s.deployment_id AND s.phase = 'pre' AND s.status <> 'retry'
-       AND d.state = 'pending'
+      FROM finished AS f
+     WHERE d.id = f.deployment_id AND f.phase = 'pre' AND d.state = 'pending'
+), judges AS MATERIALIZED (
+    -- Locked in one order by all workers: each would wait for the other's otherwise.
+    SELECT judge.id, arrived.slots
+      FROM (SELECT deployment_id, count(*) AS slots
+              FROM finished
+             WHERE phase = 'post'
+             GROUP BY deployment_id) AS arrived
+      JOIN scheduled_jobs AS judge USING (deployment_id)
+     WHERE judge.awaiting > 0
+     ORDER BY judge.id
+       FOR UPDATE OF judge
 ), joined AS (
     UPDATE scheduled_jobs AS judge
-       SET awaiting = judge.awaiting - arrived.slots,
-           scheduled_at = CASE WHEN judge.awaiting <= arrived.slots THEN now()
+       SET awaiting = judge.awaiting - judges.slots,
+           scheduled_at = CASE WHEN judge.awaiting <= judges.slots THEN now()
                                ELSE judge.scheduled_at END
-      FROM (SELECT deployment_id, count(*) AS slots
-              FROM settled
-             WHERE phase = 'post' AND status <> 'retry'
-             GROUP BY deployment_id) AS arrived
-     WHERE judge.deployment_id = arrived.deployment_id AND judge.kind = 'judge'
-       AND judge.status = 'pending'
+      FROM judges
+     WHERE judge.id = judges.id
+), due AS (
+    SELECT j.id
+      FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
+     CROSS JOIN LATERAL (
+           SELECT s.id
+             FROM scheduled_jobs AS s
+            WHERE s.priority = p.priority AND s.owner IS NULL
+              AND (s.scheduled_at, s.id) >= ($8, $9) AND s.scheduled_at <= now()
+            ORDER BY s.scheduled_at, s.id
+            LIMIT $7
+              FOR UPDATE SKIP LOCKED
+         ) AS j
+     LIMIT $7
+), claimed AS (
+    UPDATE scheduled_jobs AS j
+       SET status = 'running', owner = $1, attempt = j.attempt + 1, claimed_at = clock_timestamp()
+      FROM due
+     WHERE j.id = due.id
+    RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index,
+              j.payload, j.slot_at, j.scheduled_at, j.attempt,
+              extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
+), rest AS (
+    SELECT (SELECT array_agg(o.id)
+              FROM outcome AS o
+             WHERE NOT EXISTS (SELECT FROM finished AS f WHERE f.id = o.id)
+               AND NOT EXISTS (SELECT FROM again AS a WHERE a.id = o.id)) AS lost,
+           (SELECT extract(epoch FROM min(next.scheduled_at) - clock_timestamp())::float8
+              FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
+             CROSS JOIN LATERAL (
+                   SELECT s.scheduled_at
+                     FROM scheduled_jobs AS s
+                    WHERE s.priority = p.priority AND s.owner IS NULL AND s.scheduled_at > now()
+                    ORDER BY s.scheduled_at
+                    LIMIT 1
+                 ) AS next) AS due_in_seconds
 )
-SELECT id FROM settled
+SELECT c.*, rest.lost, rest.due_in_seconds
+  FROM rest
+  LEFT JOIN claimed AS c ON true
 
--- name: claim
-WITH due AS (
-    SELECT id
-      FROM scheduled_jobs
-     WHERE status = 'pending' AND scheduled_at <= now()
-     ORDER BY scheduled_at, id
+-- name: claim_around
+-- Claims round the projects instead of down the queue: up to $3 due jobs of each, whatever their
+-- priority, so that neither a project with a long backlog nor a high priority starves the others.
+-- It walks up to $4 projects after $5 and says where it ended: null at the end of the round.
+WITH RECURSIVE project AS (
+    SELECT $5::uuid AS project_id, 0 AS steps
+    UNION ALL
+    SELECT (SELECT j.project_id
+              FROM scheduled_jobs AS j
+             WHERE j.project_id > p.project_id
+             ORDER BY j.project_id
+             LIMIT 1), p.steps + 1
+      FROM project AS p
+     WHERE p.project_id IS NOT NULL AND p.steps < $4
+), due AS (
+    SELECT j.id
+      FROM project AS p
+     CROSS JOIN LATERAL (
+           SELECT s.id
+             FROM scheduled_jobs AS s
+            WHERE s.project_id = p.project_id AND s.owner IS NULL AND s.scheduled_at <= now()
+            ORDER BY s.scheduled_at
+            LIMIT $3
+              FOR UPDATE SKIP LOCKED
+         ) AS j
+     WHERE p.steps > 0
      LIMIT $2
-       FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE scheduled_jobs AS j
+       SET status = 'running', owner = $1, attempt = j.attempt + 1, claimed_at = clock_timestamp()
+      FROM due
+     WHERE j.id = due.id
+    RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index,
+              j.payload, j.slot_at, j.scheduled_at, j.attempt,
+              extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
+), walk AS (
+    SELECT project_id AS ended_at FROM project ORDER BY steps DESC LIMIT 1
 )
-UPDATE scheduled_jobs AS j
-   SET status = 'running', owner = $1, attempt = j.attempt + 1, claimed_at = now()
-  FROM due
- WHERE j.id = due.id
-RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index, j.slot_at,
-          j.attempt, extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
-
--- name: seconds_to_next
-SELECT extract(epoch FROM scheduled_at - clock_timestamp())::float8
-  FROM scheduled_jobs
- WHERE status = 'pending'
- ORDER BY scheduled_at, id
- LIMIT 1
-
--- name: reap
--- Owners without a granted lock are dead: their jobs go back into the queue. The claim they lost
--- keeps its attempt number, so nothing they still send can settle.
-UPDATE scheduled_jobs AS j
-   SET status = 'pending', owner = NULL, last_error = 'the worker died'
- WHERE status = 'running'
-   AND NOT EXISTS (SELECT FROM pg_locks AS l
-                    WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
-                      AND l.database = (SELECT oid FROM pg_database
-                                         WHERE datname = current_database())
-                      AND l.classid = $1::bigint::oid AND l.objid = j.owner::bigint::oid)
-RETURNING j.id
+SELECT c.*, walk.ended_at
+  FROM walk
+  LEFT JOIN claimed AS c ON true
 
 -- name: release
-UPDATE scheduled_jobs
+-- Claimed jobs were due: only that part of the queue is searched, and an hour more for the case
+-- that the server's clock was set back meanwhile.
+WITH held AS (
+    SELECT s.id
+      FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
+     CROSS JOIN LATERAL (
+           SELECT j.id
+             FROM scheduled_jobs AS j
+            WHERE j.priority = p.priority AND j.scheduled_at <= now() + interval '1 hour'
+              AND j.owner = ANY(ARRAY[$1::integer])
+           OFFSET 0
+         ) AS s
+)
+UPDATE scheduled_jobs AS j
    SET status = 'pending', owner = NULL, last_error = 'handed back by a stopping worker'
- WHERE owner = $1 AND status = 'running'
+  FROM held
+ WHERE j.id = held.id AND j.owner = $1
+RETURNING j.id
+
+-- name: cancel
+-- Also what is running: its settle finds no row any more.
+WITH cancelled AS (
+    DELETE FROM scheduled_jobs
+     WHERE id = ANY($1::bigint[]) OR deployment_id = $2 OR project_id = $3
+    RETURNING *
+), recorded AS (
+    INSERT INTO job_runs (finished_at, id, kind, priority, project_id, env, deployment_id, phase,
+                          sequence_index, payload, slot_at, scheduled_at, claimed_at, status,
+                          attempt, owner, last_error)
+    SELECT clock_timestamp(), id, kind, priority, project_id, env, deployment_id, phase,
+           sequence_index, payload, slot_at, scheduled_at, claimed_at, 'failed',
+           attempt, owner, 'cancelled'
+      FROM cancelled
+)
+SELECT count(*) FROM cancelled
+
+-- name: hasten
+UPDATE scheduled_jobs SET scheduled_at = now() WHERE id = $1 AND owner IS NULL RETURNING id
+
+-- name: repeat_run
+-- A job that failed is written anew, with a fresh id and no attempts.
+INSERT INTO scheduled_jobs (kind, priority, project_id, env, slot_at, scheduled_at, deployment_id,
+                            phase, sequence_index, payload)
+SELECT kind, priority, project_id, env, slot_at, now(), deployment_id, phase, sequence_index,
+       payload
+  FROM job_runs
+ WHERE id = $1 AND status = 'failed'
+ ORDER BY finished_at DESC
+ LIMIT 1
 RETURNING id
 
--- name: next_worker_key
-SELECT nextval('worker_keys')::integer
-
 -- name: unsettled_post_slots
-SELECT count(*)
-  FROM scheduled_jobs
- WHERE deployment_id = $1 AND phase = 'post' AND status IN ('pending', 'running')
+SELECT count(*) FROM scheduled_jobs WHERE deployment_id = $1 AND phase = 'post'
+
+-- name: list
+SELECT id, kind, status, project_id, env, deployment_id, phase, sequence_index, scheduled_at,
+       finished_at, attempt, owner, last_error
+  FROM report.jobs
+ WHERE ($1::text IS NULL OR status = $1)
+   AND ($2::uuid IS NULL OR deployment_id = $2)
+   AND ($3::uuid IS NULL OR project_id = $3)
+   AND ($4::bigint IS NULL OR id = $4)
+ ORDER BY scheduled_at DESC, id DESC
+ LIMIT $5

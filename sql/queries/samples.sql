@@ -2,9 +2,12 @@
 -- A baseline reading may stand at the very slot of a post window; then the window needs it more.
 INSERT INTO metric_samples (slot_at, project_id, env, deployment_id, phase, sequence_index,
                             requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage)
-SELECT *
+SELECT DISTINCT ON (project_id, env, slot_at) *
   FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::smallint[],
               $7::float8[], $8::float8[], $9::float8[], $10::float8[], $11::float8[])
+       AS s(slot_at, project_id, env, deployment_id, phase, sequence_index,
+            requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage)
+ ORDER BY project_id, env, slot_at, phase NULLS LAST
 ON CONFLICT (project_id, env, slot_at)
 DO UPDATE SET deployment_id = excluded.deployment_id, phase = excluded.phase,
               sequence_index = excluded.sequence_index
@@ -19,9 +22,12 @@ SELECT *
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
 
 -- name: window
+-- What was read only after the change had begun says nothing of before, whatever its slot.
 SELECT slot_at, phase, sequence_index,
        requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage
   FROM metric_samples
  WHERE project_id = $1 AND env = $2 AND slot_at >= $4 AND slot_at <= $5
-   AND (phase IS NULL OR deployment_id = $3)
+   AND CASE WHEN phase IS NULL THEN collected_at <= $6
+            WHEN phase = 'pre' THEN deployment_id = $3 AND collected_at <= $7
+            ELSE deployment_id = $3 END
  ORDER BY slot_at

@@ -79,10 +79,10 @@ class Installation:
         headers = {"X-API-Key": self.project["api_key"]}
         return await self.http.get(self.api_url + path, headers=headers)
 
-    async def logged(self, event: str) -> None:
-        """Wait until some process has logged an event."""
+    async def logged(self, event: str, times: int = 1) -> None:
+        """Wait until processes have logged an event so often."""
         async with asyncio.timeout(30):
-            while f'"{event}"' not in self.log:  # noqa: ASYNC110 - another process writes it
+            while self.log.count(f'"{event}"') < times:  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.02)
 
     @property

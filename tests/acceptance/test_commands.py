@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core import processes
+from core import settings as configuration
+from core.database import Connection
+from sql import embedded
 from tests.acceptance.installation import Installation
 
 
@@ -67,6 +75,64 @@ def test_a_missing_key_is_one_clear_line(command: str, database_url: str) -> Non
     assert "SEQPULSE_SECRET_KEY" in line
 
 
+@pytest.mark.parametrize("command", ["api", "worker"])
+def test_another_key_than_the_first_is_refused(command: str, database_url: str) -> None:
+    settings = {
+        "SEQPULSE_DATABASE_URL": database_url,
+        "SEQPULSE_API_HOST": "256.0.0.1",
+        "SEQPULSE_LOG_LEVEL": "error",
+    }
+    # The API looks at the key before it listens, and fails at that: the key is on record then.
+    assert "cannot listen" in complaint(seqpulse("api", SEQPULSE_SECRET_KEY="k" * 32, **settings))
+    refused = seqpulse(command, SEQPULSE_SECRET_KEY="b" * 32, **settings)
+    assert "first used with" in complaint(refused)
+
+
+@pytest.mark.parametrize("arguments", [["x" * 101], ["a\x01b"], ["shop", "--env", "bad env"]])
+def test_a_bad_name_is_one_clear_line(database_url: str, arguments: list[str]) -> None:
+    done = seqpulse(
+        "projects",
+        "create",
+        *arguments,
+        "--metrics-endpoint",
+        "http://x/",
+        SEQPULSE_DATABASE_URL=database_url,
+        SEQPULSE_SECRET_KEY="k" * 32,
+    )
+    assert "must be" in complaint(done)
+
+
+@pytest.fixture
+def data_folder() -> Iterator[Path]:
+    """A folder the private server's account may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="seqpulse-up-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_up_ends_when_its_database_does(data_folder: Path) -> None:
+    log = data_folder / "log"
+    env = {
+        "SEQPULSE_DATA_DIR": str(data_folder),
+        "SEQPULSE_API_PORT": "0",
+        "SEQPULSE_LOG_FORMAT": "json",
+    }
+    try:
+        with log.open("wb") as output:
+            up = processes.start(["core.cli", "up"], env, output)
+        async with asyncio.timeout(60):
+            while '"worker_started"' not in log.read_text():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+        server = embedded.status(data_folder, configuration.load().cache_dir)
+        assert server is not None
+        os.kill(server.pid, signal.SIGKILL)
+        assert up.wait(30) == 1
+        assert "the database ended unexpectedly" in log.read_text()
+    finally:
+        processes.stop(up)
+
+
 def test_a_taken_port_is_one_clear_line(database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -106,6 +172,27 @@ def test_projects_can_be_managed_on_the_server(database_url: str) -> None:
     assert "exists already" in again
 
 
+async def test_jobs_and_workers_can_be_seen_and_handled(
+    installation: Installation, conn: Connection
+) -> None:
+    await installation.start_api()
+    shop = await installation.start_shop()
+    identity = installation.pipeline("trigger", shop)["deployment_id"]
+    url = {"SEQPULSE_DATABASE_URL": installation.env["SEQPULSE_DATABASE_URL"]}
+    job = await conn.fetchval("SELECT id FROM scheduled_jobs WHERE phase = 'pre'")
+    listed = seqpulse("jobs", "list", "--deployment", identity, **url)
+    assert (str(job) in listed.stdout, "pending" in listed.stdout) == (True, True)
+    assert "deployment_id" in seqpulse("jobs", "show", str(job), **url).stdout
+    assert "due now" in seqpulse("jobs", "retry", str(job), **url).stdout
+    assert "cancelled" in seqpulse("jobs", "cancel", str(job), **url).stdout
+    failed = seqpulse("jobs", "list", "--status", "failed", **url).stdout
+    assert (str(job) in failed, "cancelled" in failed) == (True, True)
+    assert "no such job" in complaint(seqpulse("jobs", "show", "999999", **url))
+    installation.start("worker")
+    await installation.logged("worker_started")
+    assert "True" in seqpulse("workers", **url).stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_processes_stop_cleanly_on_a_signal(
     installation: Installation, number: signal.Signals
@@ -113,8 +200,8 @@ async def test_processes_stop_cleanly_on_a_signal(
     await installation.start_api()
     worker = installation.start("worker")
     api = installation.start("api", "--port", "0")
-    for process, event in ((worker, "worker_started"), (api, "api_listening")):
-        await installation.logged(event)
+    for process, event, times in ((worker, "worker_started", 1), (api, "api_listening", 2)):
+        await installation.logged(event, times)
         process.send_signal(number)
         process.wait(20)
     assert (worker.returncode, api.returncode) == (0, 0)

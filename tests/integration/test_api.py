@@ -82,6 +82,23 @@ async def test_the_key_of_a_finished_deployment_still_finds_it(
     assert (other["status"], other["deployment_id"] == first) == ("created", False)
 
 
+async def test_an_abandoned_deployment_begins_anew_for_the_next_pipeline(
+    client: httpx.AsyncClient, key: dict[str, str], conn: Connection
+) -> None:
+    first = (await trigger(client, key)).json()["deployment_id"]
+    await conn.execute("UPDATE deployments SET triggered_at = now() - interval '2 hours'")
+    assert (await trigger(client, key)).json()["message"].endswith("nothing was created")
+    moved = "http://127.0.0.1:10/m"
+    answer = await trigger(
+        client, key, idempotency_key="run-2", branch="next", metrics_endpoint=moved
+    )
+    assert (answer.json()["deployment_id"], answer.json()["status"]) == (first, "existing")
+    row = await conn.fetchrow("SELECT now() - triggered_at AS age, branch FROM deployments")
+    assert row is not None
+    assert (row["age"].total_seconds() < 60, row["branch"]) == (True, "next")
+    assert await conn.fetchval("SELECT endpoint FROM targets") == moved
+
+
 async def test_environments_are_independent_even_with_one_key(
     client: httpx.AsyncClient, key: dict[str, str]
 ) -> None:
@@ -234,6 +251,20 @@ async def test_a_malformed_body_is_422_and_names_the_field(
     assert await conn.fetchval("SELECT count(*) FROM deployments") == 0
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_huge_body_is_413(
+    client: httpx.AsyncClient, key: dict[str, str], *, chunked: bool
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1024
+
+    content = chunks() if chunked else b" " * 100 * 1024
+    answer = await client.post("/deployments/trigger", content=content, headers=key)
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"env": NaN}'])
 async def test_a_body_that_is_no_object_is_422(
     client: httpx.AsyncClient, key: dict[str, str], body: bytes
@@ -319,7 +350,16 @@ async def test_projects_are_created_listed_and_shown_by_the_operator(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"plan": "gold"}, {"post_slots": 15}, {"plan": "pro", "post_slots": 7}, {"name": " "}],
+    [
+        {"plan": "gold"},
+        {"post_slots": 15},
+        {"plan": "pro", "post_slots": 7},
+        {"name": " "},
+        {"name": "a\0b"},
+        {"name": "a\nb"},
+        {"name": "x" * 101},
+        {"env": "bad env !!"},
+    ],
 )
 async def test_a_project_must_fit_its_plan(
     client: httpx.AsyncClient, changes: dict[str, object]
@@ -360,6 +400,23 @@ async def test_every_error_is_a_problem(client: httpx.AsyncClient, key: dict[str
         assert answer.headers["content-type"] == "application/problem+json"
         assert body["type"].startswith("https://")
         assert body["detail"]
+
+
+async def test_a_read_only_database_is_503(
+    client: httpx.AsyncClient, key: dict[str, str], conn: Connection
+) -> None:
+    database = await conn.fetchval("SELECT current_database()")
+    await conn.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    await conn.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'seqpulse api' AND datname = $1",
+        database,
+    )
+    for answer in (await trigger(client, key), await trigger(client, key)):
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.json()["detail"]) == (503, "the database is read-only")
 
 
 async def test_probes(client: httpx.AsyncClient, conn: Connection) -> None:

@@ -43,7 +43,11 @@ async def test_migrating_twice_applies_once(empty: Connection) -> None:
 
 async def test_samples_live_in_a_hypertable_of_real_timescaledb(conn: Connection) -> None:
     rows = await conn.fetch("SELECT hypertable_name FROM timescaledb_information.hypertables")
-    assert {row["hypertable_name"] for row in rows} == {"metric_samples", "missed_slots"}
+    assert {row["hypertable_name"] for row in rows} == {
+        "metric_samples",
+        "missed_slots",
+        "job_runs",
+    }
 
 
 async def test_many_at_once_apply_everything_once(empty_url: str) -> None:

@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from core.database import Connection, connect
+from core.secrets import Vault
 from core.types import CollectCode, Deployment, MissedSlot, Phase, Project, Reading, Sample
-from scheduler import plan, queue
-from scheduler.jobs import Job, JobKind
-from scheduler.queue import Outcome, Settlement, Status
-from sql.texts import query
+from scheduler import plan, queue, upkeep
+from scheduler.jobs import Job, JobKind, NewJob, Outcome, Priority, Settlement, Status
+from scheduler.session import register
+from sql import locks, projects
 
 READING = Reading(10, 50, 0.01, 0.3, 0.4)
 DONE = Outcome(Status.COMPLETED)
 
 
 async def claim(conn: Connection, owner: int, limit: int = 100) -> list[Job]:
-    _, jobs = await queue.settle_and_claim(conn, owner, [], limit)
-    return jobs
+    return (await queue.take_turn(conn, owner, [], limit)).claimed
 
 
 async def settle(conn: Connection, owner: int, *settlements: Settlement) -> set[int]:
-    settled, _ = await queue.settle_and_claim(conn, owner, settlements, 0)
-    return settled
+    turn = await queue.take_turn(conn, owner, settlements, 0)
+    return {item.job.id for item in settlements} - turn.lost
 
 
 def collected(job: Job) -> Settlement:
@@ -39,14 +40,14 @@ def missed(job: Job) -> Settlement:
 
 
 async def statuses(conn: Connection) -> Counter[str]:
-    rows = await conn.fetch("SELECT status FROM scheduled_jobs")
+    rows = await conn.fetch("SELECT status FROM report.jobs")
     return Counter(row["status"] for row in rows)
 
 
 async def test_a_claim_takes_what_is_due_earliest_first(
     conn: Connection, deployment: Deployment
 ) -> None:
-    owner = await queue.register(conn)
+    owner = await register(conn)
     first = await claim(conn, owner, 2)
     rest = await claim(conn, owner)
     assert [job.sequence_index for job in sorted(first, key=lambda job: job.slot_at)] == [0, 1]
@@ -59,7 +60,7 @@ async def test_no_two_workers_get_the_same_job(
     database_url: str, conn: Connection, deployment: Deployment
 ) -> None:
     connections = [await connect(database_url) for _ in range(5)]
-    owners = [await queue.register(each) for each in connections]
+    owners = [await register(each) for each in connections]
     assert len(set(owners)) == 5
     rounds = await asyncio.gather(
         *(claim(each, owner, 2) for each, owner in zip(connections, owners, strict=True))
@@ -81,7 +82,7 @@ async def test_a_live_dedupe_key_is_not_written_twice(
 async def test_a_sample_is_stored_by_the_settle_and_only_once(
     conn: Connection, deployment: Deployment
 ) -> None:
-    owner = await queue.register(conn)
+    owner = await register(conn)
     job = next(job for job in await claim(conn, owner) if job.sequence_index == 0)
     assert await settle(conn, owner, collected(job)) == {job.id}
     assert await settle(conn, owner, collected(job)) == set()
@@ -96,14 +97,14 @@ async def test_a_result_of_a_lost_claim_changes_nothing(
     database_url: str, conn: Connection, deployment: Deployment
 ) -> None:
     zombie = await connect(database_url)
-    old_owner = await queue.register(zombie)
+    old_owner = await register(zombie)
     old = {job.id: job for job in await claim(zombie, old_owner)}
     await zombie.close()  # the server drops its lock
-    owner = await queue.register(conn)
-    assert await queue.reap(conn) == len(old) == 6
+    owner = await register(conn)
+    assert (await upkeep.tick(conn, 30)).recovered == len(old) == 6
     new = {job.id: job for job in await claim(conn, owner)}
     assert {job.attempt for job in new.values()} == {2}
-    late = [collected(job) for job in old.values() if job.kind is JobKind.COLLECT]
+    late = [collected(job) for job in old.values() if job.kind == JobKind.COLLECT]
     assert await settle(conn, old_owner, *late) == set()
     assert await settle(conn, owner, *late) == set()  # right owner, stale attempt
     assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 0
@@ -113,8 +114,8 @@ async def test_jobs_of_a_living_worker_are_not_reaped(
     database_url: str, conn: Connection, deployment: Deployment
 ) -> None:
     worker = await connect(database_url)
-    await claim(worker, await queue.register(worker))
-    assert await queue.reap(conn) == 0
+    await claim(worker, await register(worker))
+    assert (await upkeep.tick(conn, 30)).recovered == 0
     assert (await statuses(conn))["running"] == 6
     await worker.close()
 
@@ -125,12 +126,13 @@ async def test_the_last_slot_to_settle_makes_the_judge_due(
     await conn.execute(
         "UPDATE scheduled_jobs SET scheduled_at = now() + interval '1 hour' WHERE kind = 'judge'"
     )
-    owner = await queue.register(conn)
+    owner = await register(conn)
     *early, last = await claim(conn, owner)
     await settle(conn, owner, *[collected(early[0]), *map(missed, early[1:])])
     assert await claim(conn, owner) == []
-    [job] = (await queue.settle_and_claim(conn, owner, [missed(last)], 10))[1]
-    assert job.kind is JobKind.JUDGE
+    await settle(conn, owner, missed(last))
+    [job] = await claim(conn, owner)
+    assert job.kind == JobKind.JUDGE
     assert await conn.fetchval("SELECT count(*) FROM missed_slots WHERE code = 'timeout'") == 4
 
 
@@ -143,7 +145,7 @@ async def test_the_join_is_exact_when_slots_settle_at_the_same_time(
     connections = [await connect(database_url) for _ in range(5)]
     claims = []
     for each in connections:
-        owner = await queue.register(each)
+        owner = await register(each)
         [job] = await claim(each, owner, 1)
         claims.append((each, owner, job))
     await asyncio.gather(*(settle(each, owner, collected(job)) for each, owner, job in claims))
@@ -157,7 +159,7 @@ async def test_the_join_is_exact_when_slots_settle_at_the_same_time(
 
 
 async def test_a_retry_waits_and_keeps_its_slot(conn: Connection, deployment: Deployment) -> None:
-    owner = await queue.register(conn)
+    owner = await register(conn)
     job = next(job for job in await claim(conn, owner) if job.sequence_index == 0)
     again = Outcome(Status.RETRY, retry_in_seconds=100, last_error="timeout: slow")
     assert await settle(conn, owner, Settlement(job, again)) == {job.id}
@@ -180,7 +182,7 @@ async def test_a_recurring_job_plans_its_next_occurrence_and_collapses_missed_on
 ) -> None:
     first_at = await conn.fetchval("SELECT now()") - timedelta(seconds=outage_seconds)
     await queue.enqueue(conn, [plan.baseline_job(project.id, "prod", first_at, 60)])
-    owner = await queue.register(conn)
+    owner = await register(conn)
     [job] = await claim(conn, owner)
     await settle(conn, owner, collected(job))
     row = await conn.fetchrow("SELECT *, now() AS now FROM scheduled_jobs")
@@ -198,11 +200,11 @@ async def test_a_zombie_cannot_settle_a_later_occurrence(
     now = await conn.fetchval("SELECT now()")
     await queue.enqueue(conn, [plan.baseline_job(project.id, "prod", now, 0.001)])
     zombie = await connect(database_url)
-    old_owner = await queue.register(zombie)
+    old_owner = await register(zombie)
     [old] = await claim(zombie, old_owner)
     await zombie.close()
-    owner = await queue.register(conn)
-    await queue.reap(conn)
+    owner = await register(conn)
+    await upkeep.tick(conn, 30)
     [job] = await claim(conn, owner)
     await settle(conn, owner, collected(job))  # the next occurrence counts its claims anew
     await conn.execute("UPDATE scheduled_jobs SET scheduled_at = now()")
@@ -217,9 +219,9 @@ async def test_a_post_slot_takes_over_a_baseline_sample_of_the_same_moment(
 ) -> None:
     assert deployment.finished_at is not None
     await queue.enqueue(conn, [plan.baseline_job(project.id, "prod", deployment.finished_at, 7200)])
-    owner = await queue.register(conn)
+    owner = await register(conn)
     jobs = await claim(conn, owner)
-    baseline = next(job for job in jobs if job.phase is None and job.kind is JobKind.COLLECT)
+    baseline = next(job for job in jobs if job.phase is None and job.kind == JobKind.COLLECT)
     post = next(job for job in jobs if job.sequence_index == 0)
     assert baseline.slot_at == post.slot_at
     await settle(conn, owner, collected(baseline))
@@ -234,10 +236,10 @@ async def test_the_pre_slot_moves_the_deployment_to_running(
     from sql import deployments
 
     created, _ = await deployments.create(
-        conn, project.id, env="prod", branch="main", idempotency_key=None
+        conn, project.id, env="prod", branch="main", idempotency_key=None, abandoned_seconds=3600
     )
     await queue.enqueue(conn, [plan.pre_job(created, 60)])
-    owner = await queue.register(conn)
+    owner = await register(conn)
     [job] = await claim(conn, owner)
     assert job.phase is Phase.PRE
     await settle(conn, owner, missed(job))
@@ -246,32 +248,173 @@ async def test_the_pre_slot_moves_the_deployment_to_running(
 
 
 async def test_a_stopping_worker_hands_back(conn: Connection, deployment: Deployment) -> None:
-    owner = await queue.register(conn)
+    owner = await register(conn)
     await claim(conn, owner)
     assert await queue.release(conn, owner) == 6
     assert await statuses(conn) == {"pending": 6}
 
 
-async def test_enqueue_wakes_listeners_only_for_what_is_due_soon(
-    database_url: str, conn: Connection, project: Project
-) -> None:
+async def test_wake_reaches_every_listener(database_url: str, conn: Connection) -> None:
     heard: asyncio.Queue[object] = asyncio.Queue()
     listener = await connect(database_url)
-    await listener.add_listener(queue.CHANNEL, lambda *_: heard.put_nowait(1))
-    soon = datetime.now(UTC)
-    await queue.enqueue(
-        conn, [plan.baseline_job(project.id, "later", soon + timedelta(hours=1), 60)]
-    )
-    await queue.enqueue(conn, [plan.baseline_job(project.id, "soon", soon, 60)])
-    await asyncio.wait_for(heard.get(), 5)
-    await listener.execute(query("locks.try_lock"), 1, 1)  # a round trip: all is delivered
-    assert heard.empty()
+    await listener.add_listener(queue.CHANNEL, lambda *about: heard.put_nowait(about[-1]))
+    await queue.wake(conn)
+    await queue.wake(conn, "worker")
+    assert await asyncio.wait_for(heard.get(), 5) == ""
+    assert await asyncio.wait_for(heard.get(), 5) == "worker"
     await listener.close()
 
 
 async def test_settling_nothing_and_enqueueing_nothing_is_fine(conn: Connection) -> None:
-    owner = await queue.register(conn)
+    owner = await register(conn)
     await queue.enqueue(conn, [])
-    assert await queue.settle_and_claim(conn, owner, [], 0) == (set(), [])
-    assert await queue.seconds_to_next(conn) is None
-    assert DONE.sample is None
+    turn = await queue.take_turn(conn, owner, [], 0)
+    assert turn == queue.Turn([], frozenset(), None)
+
+
+async def test_finished_jobs_move_to_history(conn: Connection, deployment: Deployment) -> None:
+    owner = await register(conn)
+    *collects, judge = sorted(await claim(conn, owner), key=lambda job: job.id)
+    await settle(conn, owner, *[missed(job) for job in collects], Settlement(judge, DONE))
+    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 0
+    runs = await conn.fetch("SELECT * FROM job_runs ORDER BY id")
+    assert [(run["kind"], run["status"]) for run in runs] == [
+        *[("collect", "failed")] * 5,
+        ("judge", "completed"),
+    ]
+    assert runs[0]["last_error"] == "timeout: slow"
+    assert all(run["owner"] == owner and run["claimed_at"] for run in runs)
+
+
+async def test_a_dedupe_key_is_free_again_once_its_job_is_done(
+    conn: Connection, deployment: Deployment
+) -> None:
+    owner = await register(conn)
+    jobs = await claim(conn, owner)
+    await settle(conn, owner, *[Settlement(job, DONE) for job in jobs])
+    await queue.enqueue(conn, plan.post_jobs(deployment))
+    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 6
+
+
+async def test_priority_goes_before_age(
+    conn: Connection, project: Project, deployment: Deployment
+) -> None:
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    await queue.enqueue(conn, [plan.baseline_job(project.id, "prod", long_ago, 60)])
+    owner = await register(conn)
+    order = [(await claim(conn, owner, 1))[0] for _ in range(7)]
+    assert [job.sequence_index for job in order] == [0, 1, 2, 3, 4, None, None]
+    assert [job.kind for job in order[5:]] == [JobKind.JUDGE, JobKind.COLLECT]
+
+
+async def test_claiming_around_takes_a_few_of_every_project(
+    conn: Connection, project: Project, vault: Vault
+) -> None:
+    other, _ = await projects.create(conn, vault, name="other")
+    past = datetime(2026, 1, 1, tzinfo=UTC)
+    hog = [NewJob("noop", project.id, "prod", past, priority=Priority.POST) for _ in range(500)]
+    soon = datetime(2026, 1, 2, tzinfo=UTC)
+    lone = NewJob("noop", other.id, "prod", soon, priority=Priority.UPKEEP)
+    await queue.enqueue(conn, [*hog, lone])
+    owner = await register(conn)
+    down = await claim(conn, owner, 100)
+    assert {job.project_id for job in down} == {project.id}
+    around, _ = await queue.claim_around(conn, owner, 100, 4)
+    assert Counter(job.project_id for job in around) == {project.id: 4, other.id: 1}
+
+
+async def test_a_claim_can_start_further_down(conn: Connection, project: Project) -> None:
+    past = datetime(2026, 1, 1, tzinfo=UTC)
+    await queue.enqueue(conn, [NewJob("noop", project.id, "prod", past) for _ in range(10)])
+    owner = await register(conn)
+    middle = await conn.fetchval("SELECT min(id) + 5 FROM scheduled_jobs")
+    turn = await queue.take_turn(conn, owner, [], 100, (past, middle))
+    assert [job.id for job in turn.claimed] == list(range(middle, middle + 5))
+
+
+async def test_cancelled_jobs_are_history_and_their_results_are_dropped(
+    conn: Connection, deployment: Deployment
+) -> None:
+    owner = await register(conn)
+    running = await claim(conn, owner, 2)
+    assert await queue.cancel(conn, deployment_id=deployment.id) == 6
+    assert await settle(conn, owner, *[collected(job) for job in running]) == set()
+    assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 0
+    errors = await conn.fetch("SELECT status, last_error FROM job_runs")
+    assert {tuple(row) for row in errors} == {("failed", "cancelled")}
+    assert await queue.cancel(conn, deployment_id=deployment.id) == 0
+
+
+async def test_a_job_can_be_hastened_or_written_anew(
+    conn: Connection, deployment: Deployment
+) -> None:
+    judge = await conn.fetchval(
+        "UPDATE scheduled_jobs SET scheduled_at = now() + interval '1 hour' "
+        "WHERE kind = 'judge' RETURNING id"
+    )
+    owner = await register(conn)
+    slots = await claim(conn, owner)
+    assert await queue.hasten(conn, judge) is True
+    assert [job.id for job in await claim(conn, owner)] == [judge]
+    assert await queue.hasten(conn, judge) is False  # running
+    await settle(conn, owner, missed(slots[0]), collected(slots[1]))
+    assert await queue.hasten(conn, slots[0].id) is True
+    assert await queue.hasten(conn, slots[1].id) is False  # it did not fail
+    [again] = await claim(conn, owner)
+    assert (again.slot_at, again.attempt) == (slots[0].slot_at, 1)
+
+
+async def test_a_silent_worker_is_cut_off(
+    database_url: str, conn: Connection, deployment: Deployment
+) -> None:
+    silent = await connect(database_url)
+    gone = asyncio.Event()
+    silent.add_termination_listener(lambda _: gone.set())
+    await claim(silent, await register(silent))
+    assert await upkeep.tick(conn, 30) == upkeep.Tick(workers=1, recovered=0)
+    await upkeep.tick(conn, 0)
+    await asyncio.wait_for(gone.wait(), 5)
+    recovered = 0
+    async with asyncio.timeout(5):
+        while not recovered:  # its lock drops a moment after the connection
+            recovered = (await upkeep.tick(conn, 30)).recovered
+    assert recovered == 6
+
+
+async def test_only_one_looks_after_the_others_at_a_time(
+    database_url: str, conn: Connection, deployment: Deployment
+) -> None:
+    dead = await connect(database_url)
+    await claim(dead, await register(dead))
+    await dead.close()
+    other = await connect(database_url)
+    async with other.transaction():
+        await other.fetchval("SELECT pg_advisory_xact_lock($1, $2)", locks.LEADER, locks.UPKEEP)
+        assert (await upkeep.tick(conn, 30)).recovered == 0
+    assert (await upkeep.tick(conn, 30)).recovered == 6
+    await other.close()
+
+
+async def test_old_history_is_dropped_in_chunks(conn: Connection, deployment: Deployment) -> None:
+    owner = await register(conn)
+    await settle(conn, owner, *[missed(job) for job in await claim(conn, owner, 3)])
+    await conn.execute(
+        "INSERT INTO job_runs SELECT (jsonb_populate_record(r, "
+        "jsonb_build_object('finished_at', finished_at - interval '60 days'))).* FROM job_runs r"
+    )
+    assert await upkeep.drop_old_runs(conn) == 1
+    assert await conn.fetchval("SELECT count(*) FROM job_runs") == 3
+
+
+async def test_the_round_of_the_projects_goes_on_where_it_ended(
+    conn: Connection, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = datetime(2026, 1, 1, tzinfo=UTC)
+    order = sorted(UUID(int=number) for number in (3, 5, 9))
+    await queue.enqueue(conn, [NewJob("noop", each, "prod", past) for each in order])
+    owner = await register(conn)
+    monkeypatch.setattr(queue, "WALK", 2)
+    first, after = await queue.claim_around(conn, owner, 100, 4)
+    assert ({job.project_id for job in first}, after) == (set(order[:2]), order[1])
+    second, after = await queue.claim_around(conn, owner, 100, 4, after)
+    assert ([job.project_id for job in second], after) == (order[2:], queue.FIRST_PROJECT)

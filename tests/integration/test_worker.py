@@ -6,17 +6,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from analytics import policy
-from core.database import Connection, Pool, connect
+from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
 from core.types import Deployment, DeploymentResult, Project
 from ingest.collector import Collector
 from scheduler import baseline, plan, queue, tasks, worker
-from sql import deployments, projects, verdicts
+from scheduler.session import register
+from sql import deployments, projects, samples, verdicts
 
 METRICS = {
     "requests_per_sec": 10,
@@ -59,7 +62,9 @@ async def context(pool: Pool, vault: Vault, settings: Settings) -> AsyncIterator
 @asynccontextmanager
 async def running(url: str, context: tasks.Context) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
-    task = asyncio.create_task(worker.run(url, context, stop))
+    handle = partial(tasks.handle, context=context)
+    options = worker.Options(reap_seconds=0.2)
+    task = asyncio.create_task(worker.run(url, handle, options, stop))
     try:
         yield stop
     finally:
@@ -78,8 +83,15 @@ async def finished(
     conn: Connection, project: Project, endpoint: str, slot_seconds: float = 0.6
 ) -> Deployment:
     await projects.put_target(conn, project.id, "prod", endpoint)
+    await conn.execute(
+        "INSERT INTO metric_samples (slot_at, collected_at, project_id, env, requests_per_sec, "
+        "latency_p95, error_rate, cpu_usage, memory_usage) "
+        "SELECT t, t, $1, 'prod', 10, 50, 0, 0.2, 0.3 "
+        "FROM generate_series(now() - interval '5 min', now() - interval '1 min', '1 min') AS t",
+        project.id,
+    )
     created, _ = await deployments.create(
-        conn, project.id, env="prod", branch="main", idempotency_key="k"
+        conn, project.id, env="prod", branch="main", idempotency_key="k", abandoned_seconds=3600
     )
     done = await deployments.mark_finished(
         conn,
@@ -209,8 +221,16 @@ async def test_a_worker_that_stops_leaves_nothing_running(
     async with running(database_url, context):
         await until(busy)
     assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs WHERE status = 'running'") == 0
-    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
-    assert await conn.fetchval(locks) == 0
+    locks = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+        "WHERE locktype = 'advisory' AND objsubid = 2 AND d.datname = current_database()"
+    )
+
+    async def unlocked() -> bool:
+        return bool(await conn.fetchval(locks) == 0)  # the backend goes a moment after us
+
+    await until(unlocked)
+    assert await conn.fetchval("SELECT count(*) FROM workers") == 0
 
 
 async def test_the_secret_of_another_key_does_not_stop_the_worker(
@@ -228,12 +248,52 @@ async def test_the_secret_of_another_key_does_not_stop_the_worker(
     assert {"SEQPULSE_SECRET_KEY" in row["detail"] for row in rows} == {True}
 
 
+async def test_what_was_read_after_the_change_began_is_no_baseline(
+    conn: Connection, project: Project, deployment: Deployment, settings: Settings
+) -> None:
+    """A slot from before that was collected late shows the new release, not the old one."""
+    before = deployment.triggered_at - timedelta(seconds=60)
+    for seconds, late in ((60, False), (30, True)):
+        await conn.execute(
+            "INSERT INTO metric_samples (slot_at, collected_at, project_id, env, latency_p95) "
+            "VALUES ($1, $2, $3, 'prod', 1)",
+            deployment.triggered_at - timedelta(seconds=seconds),
+            deployment.triggered_at + timedelta(seconds=1 if late else -50),
+            project.id,
+        )
+    pre = (
+        "INSERT INTO metric_samples (slot_at, collected_at, project_id, env, deployment_id, phase) "
+        "VALUES ($1, $2, $3, 'prod', $4, 'pre')"
+    )
+    assert deployment.finished_at is not None
+    late_at = deployment.finished_at + timedelta(seconds=1)
+    await conn.execute(pre, deployment.triggered_at, late_at, project.id, deployment.id)
+    frame = await samples.load_window(conn, deployment, settings.baseline_window_seconds)
+    assert frame["slot_at"].to_list() == [before]
+
+
+async def test_a_sample_the_database_refuses_stops_nobody_else(
+    database_url: str,
+    conn: Connection,
+    project: Project,
+    context: tasks.Context,
+    endpoint: Callable[[], str],
+) -> None:
+    await conn.execute("ALTER TABLE metric_samples ADD CHECK (sequence_index IS DISTINCT FROM 1)")
+    deployment = await finished(conn, project, endpoint())
+    async with running(database_url, context):
+        await until(lambda: verdicts.find(conn, deployment.id))
+    stored = await conn.fetch("SELECT sequence_index FROM metric_samples WHERE phase = 'post'")
+    assert sorted(row["sequence_index"] for row in stored) == [0, 2, 3, 4]
+    [missed] = await conn.fetch("SELECT sequence_index, code FROM missed_slots")
+    assert tuple(missed) == (1, "internal")
+
+
 async def test_the_judge_waits_for_slots_that_are_not_settled(
     conn: Connection, context: tasks.Context, deployment: Deployment
 ) -> None:
-    owner = await queue.register(conn)
-    _, jobs = await queue.settle_and_claim(conn, owner, [], 100)
-    judge = next(job for job in jobs if job.kind == "judge")
+    turn = await queue.take_turn(conn, await register(conn), [], 100)
+    judge = next(job for job in turn.claimed if job.kind == "judge")
     outcome = await tasks.handle(judge, context)
     assert outcome.status == "retry"
     assert await verdicts.find(conn, deployment.id) is None
@@ -243,8 +303,9 @@ async def test_an_unreachable_database_is_waited_for(
     context: tasks.Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = asyncio.Event()
-    task = asyncio.create_task(worker.run("postgresql://127.0.0.1:9/none", context, stop))
+    handle = partial(tasks.handle, context=context)
+    url = "postgresql://127.0.0.1:9/none"
+    task = asyncio.create_task(worker.run(url, handle, worker.Options(), stop))
     await asyncio.sleep(0)
     stop.set()
     await asyncio.wait_for(task, 10)
-    assert connect is not None

@@ -35,6 +35,9 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SEQPULSE_TARGET_ALLOW", "10.0.0.1/8"),
         ("SEQPULSE_COLLECT_RETRY_SECONDS", "5,soon"),
         ("SEQPULSE_SECRET_KEY", "hunter2"),
+        ("SEQPULSE_SECRET_KEY", " " * 40),
+        ("SEQPULSE_TARGET_ALLOW", "hunter2"),
+        ("SEQPULSE_BASELINE_INTERVAL_SECONDS", "20"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
@@ -71,3 +74,14 @@ def test_secrets_do_not_show_in_the_representation() -> None:
     assert "hunter2" not in repr(settings)
     assert key not in repr(settings)
     assert key not in repr(settings.vault())
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQPULSE_DATABASE_URL", "")
+    assert configuration.load().database_url is None
+
+
+def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").write_text("\n")
+    with pytest.raises(SettingsError, match=r"secret\.key"):
+        configuration.load(data_dir=tmp_path).vault()

@@ -88,7 +88,7 @@ def test_a_plain_endpoint_passes(text: str) -> None:
 def test_any_other_endpoint_is_refused_without_repeating_it(text: str, problem: str) -> None:
     with pytest.raises(InvalidInputError, match=problem) as caught:
         check_url(text)
-    assert str(caught.value).startswith("metrics_endpoint ")
+    assert str(caught.value).startswith("the metrics endpoint ")
     assert "hunter2" not in str(caught.value)
 
 

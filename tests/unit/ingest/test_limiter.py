@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import pytest
 
 from core.errors import CollectError
-from core.types import CollectCode, Plan
+from core.types import CollectCode, Plan, Target
 from ingest.limiter import Limiter
 
 PROJECT = UUID(int=1)
 FOUR = Plan("four", post_slots=(5,), calls_per_minute=1, reads_per_slot=4)
 
 
-def limiter(patience: float = 0.0, slot: float = 60.0, places: int = 100) -> Limiter:
-    return Limiter(slot_seconds=slot, patience_seconds=patience, max_concurrency=places)
+@dataclass
+class Patient:
+    """A limiter asked with always the same patience."""
+
+    limits: Limiter
+    patience: float
+
+    def admit(self, project: UUID, env: str = "prod") -> AbstractAsyncContextManager[None]:
+        target = Target(project, env, "http://x/", FOUR)
+        return self.limits.admit(target, self.patience)
+
+    @property
+    def buckets(self) -> int:
+        return len(self.limits._buckets)
 
 
-async def admitted(limits: Limiter, times: int, project: UUID = PROJECT) -> int:
+def limiter(patience: float = 0.0, slot: float = 60.0, places: int = 100) -> Patient:
+    return Patient(Limiter(slot_seconds=slot, max_concurrency=places), patience)
+
+
+async def admitted(limits: Patient, times: int, project: UUID = PROJECT) -> int:
     """Ask `times` times at once and return how many were let in."""
 
     async def read() -> None:
-        async with limits.admit(project, FOUR):
+        async with limits.admit(project):
             await asyncio.sleep(0)
 
     results = await asyncio.gather(*(read() for _ in range(times)), return_exceptions=True)
@@ -58,7 +75,7 @@ async def test_who_is_turned_away_hears_when_a_turn_comes_free() -> None:
     limits = limiter(patience=0.5)
     await admitted(limits, 4)
     with pytest.raises(CollectError, match="more than 4 reads") as caught:
-        async with limits.admit(PROJECT, FOUR):
+        async with limits.admit(PROJECT):
             pass
     assert caught.value.retry_after_seconds == 15
 
@@ -90,14 +107,14 @@ async def test_places_are_shared_by_all_projects_and_given_back() -> None:
     limits = limiter(patience=0.05, places=2)
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            await stack.enter_async_context(limits.admit(uuid4(), FOUR))
+            await stack.enter_async_context(limits.admit(uuid4()))
         with pytest.raises(CollectError, match="same time") as caught:
-            async with limits.admit(uuid4(), FOUR):
+            async with limits.admit(uuid4()):
                 pass
         assert caught.value.code is CollectCode.RATE_LIMITED
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            async with limits.admit(uuid4(), FOUR):
+            async with limits.admit(uuid4()):
                 _ = 1 / 0
 
 
@@ -107,13 +124,13 @@ async def test_projects_not_seen_for_a_slot_are_forgotten(
     limits = limiter(patience=0.5)
     for _ in range(50):
         await admitted(limits, 4, project=uuid4())
-    assert len(limits._buckets) == 50
+    assert limits.buckets == 50
     turn_clock(59)
     await admitted(limits, 1)
-    assert len(limits._buckets) == 51, "a bucket was forgotten while it still held something back"
+    assert limits.buckets == 51, "a bucket was forgotten while it still held something back"
     turn_clock(2)
     await admitted(limits, 1)
-    assert len(limits._buckets) == 1
+    assert limits.buckets == 1
 
 
 async def test_a_busy_project_does_not_keep_the_others_in_memory(
@@ -124,4 +141,11 @@ async def test_a_busy_project_does_not_keep_the_others_in_memory(
         await admitted(limits, 4)  # never empty from here on
         await admitted(limits, 1, project=uuid4())
         turn_clock(30)
-    assert len(limits._buckets) < 5
+    assert limits.buckets < 5
+
+
+async def test_environments_of_a_project_do_not_starve_each_other() -> None:
+    limits = limiter(patience=0.5)
+    assert await admitted(limits, 10) == 4
+    async with limits.admit(PROJECT, env="preview-1"):
+        pass

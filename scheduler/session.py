@@ -1,0 +1,154 @@
+"""One life of a worker: a dedicated connection, the advisory lock on it, and the key it stands for.
+
+The connection must be a session of our own on the server. Behind a pooler in transaction mode the
+lock would belong to whoever comes next, so that is found out and refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from core.database import Connection, connect
+from core.errors import SettingsError
+from scheduler import queue
+from sql import locks
+from sql.texts import query
+
+log = structlog.get_logger(__name__)
+
+SERVER_SETTINGS: Final = {
+    # A silent loss of the network is noticed within seconds, on the server's side too: there it
+    # drops the lock. Zero-cost on loopback, ignored on Unix sockets.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "client_connection_check_interval": "2000",
+    # The turn is one large statement: planning it anew every time would cost more than running it.
+    "plan_cache_mode": "force_generic_plan",
+    # And it is planned before the tables have statistics: leave it no way but the indexes.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "lock_timeout": "2000",  # well before REPLY_SECONDS: a lock fails a turn, not the session
+}
+REPLY_SECONDS: Final = 5.0
+"""A statement of the worker that takes longer counts as a lost connection."""
+NEW_WORKER: Final = "worker"
+
+
+@dataclass
+class Session:
+    """What a worker has while its connection lives.
+
+    Attributes:
+        conn: The dedicated connection.
+        owner: Key of the worker.
+        stop: Set from outside to end the worker.
+        wake: Set whenever there may be something to do.
+        has_company: Set when another worker has started.
+    """
+
+    conn: Connection
+    owner: int
+    stop: asyncio.Event
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    has_company: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, news: str) -> None:
+        """Take note of a notification."""
+        if news == NEW_WORKER:
+            self.has_company.set()
+        self.wake.set()
+
+    def check(self) -> None:
+        """Make sure that the connection lives.
+
+        Raises:
+            ConnectionError: It does not, so neither do the claims.
+        """
+        if self.conn.is_closed():
+            raise ConnectionError("the database closed the worker's connection")
+
+
+@asynccontextmanager
+async def open_session(url: str, stop: asyncio.Event) -> AsyncIterator[Session]:
+    """Open a session; at its end hand back what is still claimed.
+
+    Args:
+        url: The database.
+        stop: Ends the worker.
+
+    Raises:
+        SettingsError: A pooler hands our statements to different server sessions.
+    """
+    conn = await connect(
+        url,
+        application="seqpulse worker",
+        server_settings=SERVER_SETTINGS,
+        command_timeout=REPLY_SECONDS,
+    )
+    watcher = None
+    try:
+        await refuse_shared_session(url, conn)
+        session = Session(conn, await register(conn), stop)
+        hear = session.hear
+        conn.add_termination_listener(lambda _: hear(""))
+        await conn.add_listener(queue.CHANNEL, lambda *about: hear(str(about[-1])))
+        await queue.wake(conn, NEW_WORKER)  # the others are not alone any more
+        watcher = asyncio.create_task(_wake_on_stop(session))
+        yield session
+        await queue.release(conn, session.owner)
+        await conn.execute(query("workers.delete"), session.owner)
+        await conn.close(timeout=2)
+    finally:
+        if watcher is not None:
+            watcher.cancel()
+        # On the way out after an error nobody waits for an answer: the server drops the lock.
+        conn.terminate()
+
+
+async def register(conn: Connection) -> int:
+    """Take a fresh worker key: first its lock, then its row, so that nobody sees it without."""
+    while True:
+        key: int = await conn.fetchval(query("workers.next_key"))
+        if await conn.fetchval(query("locks.try_lock"), locks.WORKER, key):
+            await conn.execute(query("workers.insert"), key, socket.gethostname(), os.getpid())
+            return key
+
+
+async def refuse_shared_session(url: str, conn: Connection) -> None:
+    """Make sure that this connection keeps its server session.
+
+    A pooler in transaction mode gives the server session away as soon as it is idle. So let
+    somebody else hold whatever session is idle now, and see whether we still get ours.
+
+    Raises:
+        SettingsError: We got another one.
+    """
+    ours = await conn.fetchval(query("workers.backend"))
+    other = await connect(url, application="seqpulse probe")
+    try:
+        async with other.transaction():
+            theirs = await other.fetchval(query("workers.backend"))
+            again = await conn.fetchval(query("workers.backend"))
+    finally:
+        await other.close()
+    if ours == theirs or again != ours:
+        raise SettingsError(
+            "SEQPULSE_DATABASE_URL leads through a pooler that shares server sessions (transaction "
+            "mode): workers need a direct connection or session mode, because their locks live in "
+            "the session"
+        )
+
+
+async def _wake_on_stop(session: Session) -> None:
+    await session.stop.wait()
+    session.wake.set()

@@ -1,0 +1,86 @@
+"""What workers do for each other: notice the dead, put their jobs back, drop old history.
+
+Leadership is not held but won anew at every tick, by a lock that ends with the statement: a leader
+that is stopped or hangs cannot keep the others from doing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from core.database import DATABASE_ERRORS, Connection, connect
+from core.errors import DatabaseError
+from sql import locks
+from sql.texts import query
+
+log = structlog.get_logger(__name__)
+
+KEEP_RUNS_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What a look at the other workers found.
+
+    Attributes:
+        workers: Registered workers, ourselves included.
+        recovered: Jobs of dead workers that were put back.
+    """
+
+    workers: int
+    recovered: int
+
+
+async def tick(conn: Connection, silent_seconds: float) -> Tick:
+    """Look after the others.
+
+    Args:
+        conn: Any connection of a worker.
+        silent_seconds: A worker that has said nothing to the database for so long is cut off.
+    """
+    row = await conn.fetchrow(
+        query("workers.tick"), locks.LEADER, locks.UPKEEP, locks.WORKER, silent_seconds
+    )
+    if row is None:  # an aggregate always has a row
+        raise AssertionError
+    if row["silenced"]:
+        log.warning("silent_workers_cut_off", count=row["silenced"])
+    recovered = await reap(conn, row["dead"]) if row["dead"] else 0
+    return Tick(row["workers"], recovered)
+
+
+async def reap(conn: Connection, dead: list[int]) -> int:
+    """Put the jobs of dead workers back into the queue, forget the workers, count the jobs."""
+    row = await conn.fetchrow(query("workers.reap"), dead)
+    if row is None:  # an aggregate always has a row
+        raise AssertionError
+    if row["workers"]:
+        log.warning("workers_died", count=row["workers"], jobs_recovered=row["jobs"])
+    count: int = row["jobs"]
+    return count
+
+
+async def keep_house(url: str) -> None:
+    """Do the slow, rare things, on a connection of its own; what fails is tried again next time."""
+    try:
+        conn = await connect(url, application="seqpulse upkeep", command_timeout=600)
+        try:
+            await drop_old_runs(conn)
+            await reap_strays(conn)
+        finally:
+            await conn.close()
+    except (*DATABASE_ERRORS, DatabaseError) as error:
+        log.warning("upkeep_failed", error=str(error) or type(error).__name__)
+
+
+async def reap_strays(conn: Connection) -> int:
+    """Search the whole queue for claims of workers that are long forgotten, count them."""
+    return len(await conn.fetch(query("workers.reap_strays")))
+
+
+async def drop_old_runs(conn: Connection) -> int:
+    """Drop history older than `KEEP_RUNS_DAYS`, in whole chunks, and return how many."""
+    return len(await conn.fetch(query("workers.drop_old_runs"), KEEP_RUNS_DAYS))
