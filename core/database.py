@@ -5,12 +5,12 @@ Every query function takes the connection as an argument; nothing here knows a t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pydantic_core import from_json, to_json
 
 from core.errors import DatabaseError
 from core.logs import redact
@@ -32,9 +32,11 @@ DATABASE_ERRORS: Final = (
 
 async def _prepare(connection: Connection) -> None:
     """Make jsonb columns plain Python values on this connection."""
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
-    )
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=from_json)
+
+
+def _json(value: object) -> str:
+    return to_json(value).decode()
 
 
 def _settings(application: str) -> dict[str, str]:

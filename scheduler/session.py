@@ -37,6 +37,8 @@ SERVER_SETTINGS: Final = {
     # And it is planned before the tables have statistics: leave it no way but the indexes.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "jit": "off",  # what those rule out counts as dear, which would set the compiler to work
     "lock_timeout": "2000",  # well before REPLY_SECONDS: a lock fails a turn, not the session
 }
 REPLY_SECONDS: Final = 5.0

@@ -21,8 +21,8 @@ from scheduler import queue
 
 log = structlog.get_logger(__name__)
 
-GATHER_SECONDS: Final = 0.005
-"""Commits of so long a time share a NOTIFY even when there is none under way."""
+PAUSE_SECONDS: Final = 0.005
+"""After a NOTIFY: the commits of that time share the next one."""
 
 
 class Waker:
@@ -49,10 +49,10 @@ class Waker:
     async def _run(self, pool: Pool) -> None:
         while True:
             await self._told.wait()
-            await asyncio.sleep(GATHER_SECONDS)
             self._told.clear()
             try:
                 async with pool.acquire() as conn:
                     await queue.wake(conn)
             except DATABASE_ERRORS as error:
                 log.warning("workers_not_woken", error=type(error).__name__)
+            await asyncio.sleep(PAUSE_SECONDS)

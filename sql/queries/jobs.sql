@@ -30,16 +30,30 @@ SELECT pg_notify($1, $2)
 -- Claim: by priority, within it earliest due first: one contiguous range of the index per priority.
 -- ($8, $9) is where the previous full turn claimed: entries before it are claimed, or dead and only
 -- kept by somebody's old snapshot, and need not be walked again.
+--
+-- The server plans this while its statistics may say that the table is empty, so every step is
+-- written such that only one way is open: rows are found by ordered index walks and changed where
+-- they lie (ctid). That is safe for running rows, which nobody but their owner changes while he
+-- lives, and for rows locked here: who changed one meanwhile moved it, so it is passed over.
 WITH outcome AS MATERIALIZED (
     SELECT *
       FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::float8[], $6::text[])
            AS o(id, attempt, status, retry_in_seconds, last_error)
+), held AS MATERIALIZED (
+    SELECT o.*, s.place, s.slot_at, s.repeat
+      FROM outcome AS o
+     CROSS JOIN LATERAL (
+           SELECT s.ctid AS place, s.slot_at, s.repeat
+             FROM scheduled_jobs AS s
+            WHERE s.id BETWEEN o.id AND o.id AND s.owner = $1 AND s.attempt = o.attempt
+            ORDER BY s.id
+            LIMIT 1
+         ) AS s
 ), finished AS (
     DELETE FROM scheduled_jobs AS j
-     USING outcome AS o
-     WHERE j.id = o.id AND j.owner = $1 AND j.attempt = o.attempt
-       AND o.status <> 'retry' AND j.repeat IS NULL
-    RETURNING j.*, o.status AS final_status, o.last_error AS final_error
+     USING held AS h
+     WHERE j.ctid = h.place AND j.owner = $1 AND h.status <> 'retry' AND h.repeat IS NULL
+    RETURNING j.*, h.status AS final_status, h.last_error AS final_error
 ), recorded AS (
     INSERT INTO job_runs (finished_at, id, kind, priority, project_id, env, deployment_id, phase,
                           sequence_index, payload, slot_at, scheduled_at, claimed_at, status,
@@ -50,52 +64,51 @@ WITH outcome AS MATERIALIZED (
       FROM finished
 ), again AS (
     UPDATE scheduled_jobs AS j
-       SET status = 'pending', owner = NULL, last_error = o.last_error,
-           attempt = CASE WHEN o.status = 'retry' THEN j.attempt ELSE 0 END,
-           scheduled_at = CASE WHEN o.status = 'retry'
-                               THEN clock_timestamp() + make_interval(secs => o.retry_in_seconds)
+       SET status = 'pending', owner = NULL, last_error = h.last_error,
+           attempt = CASE WHEN h.status = 'retry' THEN j.attempt ELSE 0 END,
+           scheduled_at = CASE WHEN h.status = 'retry'
+                               THEN clock_timestamp() + make_interval(secs => h.retry_in_seconds)
                                ELSE n.slot_at END,
-           slot_at = CASE WHEN o.status = 'retry' THEN j.slot_at ELSE n.slot_at END,
-           deadline_at = CASE WHEN o.status = 'retry' THEN j.deadline_at
+           slot_at = CASE WHEN h.status = 'retry' THEN j.slot_at ELSE n.slot_at END,
+           deadline_at = CASE WHEN h.status = 'retry' THEN j.deadline_at
                               ELSE n.slot_at + (j.deadline_at - j.slot_at) END
-      FROM outcome AS o
-      JOIN scheduled_jobs AS before ON before.id = o.id
+      FROM held AS h
      CROSS JOIN LATERAL (
-           SELECT before.slot_at + before.repeat * greatest(
-                      1, ceil(extract(epoch FROM clock_timestamp() - before.slot_at)
-                              / extract(epoch FROM before.repeat))) AS slot_at
+           SELECT h.slot_at + h.repeat * greatest(
+                      1, ceil(extract(epoch FROM clock_timestamp() - h.slot_at)
+                              / extract(epoch FROM h.repeat))) AS slot_at
          ) AS n
-     WHERE j.id = o.id AND j.owner = $1 AND j.attempt = o.attempt
-       AND (o.status = 'retry' OR j.repeat IS NOT NULL)
+     WHERE j.ctid = h.place AND j.owner = $1 AND (h.status = 'retry' OR h.repeat IS NOT NULL)
     RETURNING j.id
 ), rolling AS (
     UPDATE deployments AS d
        SET state = 'running'
       FROM finished AS f
      WHERE d.id = f.deployment_id AND f.phase = 'pre' AND d.state = 'pending'
+), arrived AS (
+    SELECT deployment_id, count(*) AS slots FROM finished WHERE phase = 'post' GROUP BY 1
 ), judges AS MATERIALIZED (
     -- Locked in one order by all workers: each would wait for the other's otherwise.
-    SELECT judge.id, arrived.slots
-      FROM (SELECT deployment_id, count(*) AS slots
-              FROM finished
-             WHERE phase = 'post'
-             GROUP BY deployment_id) AS arrived
-      JOIN scheduled_jobs AS judge USING (deployment_id)
-     WHERE judge.awaiting > 0
-     ORDER BY judge.id
-       FOR UPDATE OF judge
+    SELECT judge.id, a.slots
+      FROM (SELECT * FROM arrived ORDER BY deployment_id) AS a
+     CROSS JOIN LATERAL (
+           SELECT s.id
+             FROM scheduled_jobs AS s
+            WHERE s.deployment_id = a.deployment_id AND s.awaiting > 0 AND s.owner IS NULL
+              FOR UPDATE
+         ) AS judge
 ), joined AS (
     UPDATE scheduled_jobs AS judge
        SET awaiting = judge.awaiting - judges.slots,
            scheduled_at = CASE WHEN judge.awaiting <= judges.slots THEN now()
                                ELSE judge.scheduled_at END
       FROM judges
-     WHERE judge.id = judges.id
+     WHERE judge.id = judges.id AND judge.id = ANY (ARRAY(SELECT id FROM judges))
 ), due AS (
-    SELECT j.id
+    SELECT j.place
       FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
      CROSS JOIN LATERAL (
-           SELECT s.id
+           SELECT s.ctid AS place
              FROM scheduled_jobs AS s
             WHERE s.priority = p.priority AND s.owner IS NULL
               AND (s.scheduled_at, s.id) >= ($8, $9) AND s.scheduled_at <= now()
@@ -108,7 +121,7 @@ WITH outcome AS MATERIALIZED (
     UPDATE scheduled_jobs AS j
        SET status = 'running', owner = $1, attempt = j.attempt + 1, claimed_at = clock_timestamp()
       FROM due
-     WHERE j.id = due.id
+     WHERE j.ctid = due.place
     RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index,
               j.payload, j.slot_at, j.scheduled_at, j.attempt,
               extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
@@ -146,10 +159,10 @@ WITH RECURSIVE project AS (
       FROM project AS p
      WHERE p.project_id IS NOT NULL AND p.steps < $4
 ), due AS (
-    SELECT j.id
+    SELECT j.place
       FROM project AS p
      CROSS JOIN LATERAL (
-           SELECT s.id
+           SELECT s.ctid AS place
              FROM scheduled_jobs AS s
             WHERE s.project_id = p.project_id AND s.owner IS NULL AND s.scheduled_at <= now()
             ORDER BY s.scheduled_at
@@ -162,7 +175,7 @@ WITH RECURSIVE project AS (
     UPDATE scheduled_jobs AS j
        SET status = 'running', owner = $1, attempt = j.attempt + 1, claimed_at = clock_timestamp()
       FROM due
-     WHERE j.id = due.id
+     WHERE j.ctid = due.place
     RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index,
               j.payload, j.slot_at, j.scheduled_at, j.attempt,
               extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
@@ -177,10 +190,10 @@ SELECT c.*, walk.ended_at
 -- Claimed jobs were due: only that part of the queue is searched, and an hour more for the case
 -- that the server's clock was set back meanwhile.
 WITH held AS (
-    SELECT s.id
+    SELECT s.place
       FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
      CROSS JOIN LATERAL (
-           SELECT j.id
+           SELECT j.ctid AS place
              FROM scheduled_jobs AS j
             WHERE j.priority = p.priority AND j.scheduled_at <= now() + interval '1 hour'
               AND j.owner = ANY(ARRAY[$1::integer])
@@ -190,7 +203,7 @@ WITH held AS (
 UPDATE scheduled_jobs AS j
    SET status = 'pending', owner = NULL, last_error = 'handed back by a stopping worker'
   FROM held
- WHERE j.id = held.id AND j.owner = $1
+ WHERE j.ctid = held.place AND j.owner = $1
 RETURNING j.id
 
 -- name: cancel

@@ -44,10 +44,10 @@ SELECT (SELECT count(*) FROM workers) AS workers,
 WITH buried AS (
     DELETE FROM workers WHERE key = ANY($1::integer[]) RETURNING key
 ), held AS (
-    SELECT s.id
+    SELECT s.place
       FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
      CROSS JOIN LATERAL (
-           SELECT j.id
+           SELECT j.ctid AS place
              FROM scheduled_jobs AS j
             WHERE j.priority = p.priority AND j.scheduled_at <= now() + interval '1 hour'
               AND j.owner = ANY($1::integer[])
@@ -57,7 +57,7 @@ WITH buried AS (
     UPDATE scheduled_jobs AS j
        SET status = 'pending', owner = NULL, last_error = 'the worker died'
       FROM held
-     WHERE j.id = held.id AND j.owner = ANY($1::integer[])
+     WHERE j.ctid = held.place AND j.owner = ANY($1::integer[])
     RETURNING j.id
 )
 SELECT (SELECT count(*) FROM buried) AS workers, (SELECT count(*) FROM recovered) AS jobs

@@ -27,6 +27,7 @@ class Rules(NamedTuple):
     fence_attempt: bool = True  # settle WHERE attempt = that of my claim
     store_with_settle: bool = True  # sample and settle in one transaction
     count_down: bool = True  # join by a counter, not by counting in the statement's snapshot
+    join_pending: bool = True  # nobody but its owner changes a running row, also not the join
     judge_looks: bool = True  # the judge counts the unsettled slots before it judges
     verdict_once: bool = True  # primary key of verdicts
     safety: bool = True  # the judge becomes due by itself, too
@@ -255,6 +256,8 @@ def _turns(world: World, rules: Rules, state: State, index: int) -> Iterator[Ste
             yield "double", after._replace(echo=(worker.key, done[0]))
     if not rules.count_down:
         yield from _overlap(world, rules, state)
+    if not rules.join_pending:
+        yield from _pass_over(world, rules, state, index)
 
 
 def _turn(
@@ -338,6 +341,8 @@ def _join(world: World, rules: Rules, state: State, arrived: int, seen: State) -
     judge = state.rows[-1]
     if not world.judge or judge is None or not arrived or not judge.awaiting:
         return state
+    if judge.owner and rules.join_pending:
+        return state
     awaiting = max(0, judge.awaiting - arrived)
     last = awaiting == 0 if rules.count_down else unsettled(world, seen) == arrived
     return _put(state, world.slots, judge._replace(awaiting=awaiting, due=judge.due or last))
@@ -353,6 +358,20 @@ def _overlap(world: World, rules: Rules, state: State) -> Iterator[Step]:
         after = _set(after, index, worker._replace(claims=kept))
     if after != state:
         yield "turn", after
+
+
+def _pass_over(world: World, rules: Rules, state: State, index: int) -> Iterator[Step]:
+    """Two settles at once: one is of the judge, whose row the other one's join has just moved."""
+    worker = state.workers[index]
+    mine = tuple(c for c in worker.claims if c.job == world.slots and c.outcome != RUNNING)
+    other = state.workers[1 - index]
+    done = tuple(claim for claim in other.claims if claim.outcome == COMPLETED)
+    after = _settle(world, rules, state, other.key, done)
+    if mine and after.rows[-1] != state.rows[-1]:
+        kept = tuple(claim for claim in other.claims if claim not in done)
+        after = _set(after, 1 - index, other._replace(claims=kept))
+        kept = tuple(claim for claim in worker.claims if claim not in mine)
+        yield "turn", _set(after, index, worker._replace(claims=kept))
 
 
 def _upkeep(rules: Rules, state: State) -> Iterator[Step]:

@@ -201,6 +201,7 @@ def _has_usurped_zombie(state: State) -> bool:
         ("fence_owner fence_attempt", "crashes", a_settle_ends_its_own_claim),
         ("store_with_settle", "window", a_sample_is_stored_exactly_if_its_slot_is_settled),
         ("count_down", "window", the_judge_is_due_exactly_if_no_slot_is_awaited),
+        ("join_pending", "window", living_workers_know_their_claims_and_no_others),
         ("judge_looks", "window", one_verdict_after_the_last_slot),
         ("verdict_once", "crashes", one_verdict_after_the_last_slot),
         ("safety", "cancelled", None),
