@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+import asyncpg
 import structlog
 
 from core.database import Connection, connect
@@ -44,6 +45,13 @@ SERVER_SETTINGS: Final = {
 REPLY_SECONDS: Final = 5.0
 """A statement of the worker that takes longer counts as a lost connection."""
 NEW_WORKER: Final = "worker"
+SHARED_SESSION: Final = (
+    "SEQPULSE_DATABASE_URL leads through a pooler that shares server sessions (transaction "
+    "mode): workers need a direct connection or session mode, because their locks live in "
+    "the session"
+)
+STRAYED: Final = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+"""What a statement meets that was prepared on one server session and executed on another."""
 
 
 @dataclass
@@ -70,15 +78,6 @@ class Session:
             self.has_company.set()
         self.wake.set()
 
-    def check(self) -> None:
-        """Make sure that the connection lives.
-
-        Raises:
-            ConnectionError: It does not, so neither do the claims.
-        """
-        if self.conn.is_closed():
-            raise ConnectionError("the database closed the worker's connection")
-
 
 @asynccontextmanager
 async def open_session(url: str, stop: asyncio.Event) -> AsyncIterator[Session]:
@@ -91,15 +90,9 @@ async def open_session(url: str, stop: asyncio.Event) -> AsyncIterator[Session]:
     Raises:
         SettingsError: A pooler hands our statements to different server sessions.
     """
-    conn = await connect(
-        url,
-        application="seqpulse worker",
-        server_settings=SERVER_SETTINGS,
-        command_timeout=REPLY_SECONDS,
-    )
+    conn = await connect_unshared(url)
     watcher = None
     try:
-        await refuse_shared_session(url, conn)
         session = Session(conn, await register(conn), stop)
         hear = session.hear
         conn.add_termination_listener(lambda _: hear(""))
@@ -126,14 +119,33 @@ async def register(conn: Connection) -> int:
             return key
 
 
-async def refuse_shared_session(url: str, conn: Connection) -> None:
-    """Make sure that this connection keeps its server session.
+async def connect_unshared(url: str) -> asyncpg.Connection:
+    """Open a connection that keeps its server session, and set the session up.
+
+    Raises:
+        SettingsError: There is a pooler between us that gives the session to others, too.
+    """
+    try:
+        conn = await connect(url, application="seqpulse worker", command_timeout=REPLY_SECONDS)
+        try:
+            if await _is_shared(url, conn):
+                raise SettingsError(SHARED_SESSION)
+            await conn.execute(
+                query("workers.configure"), list(SERVER_SETTINGS), list(SERVER_SETTINGS.values())
+            )
+        except BaseException:
+            conn.terminate()
+            raise
+    except STRAYED:
+        raise SettingsError(SHARED_SESSION) from None
+    return conn
+
+
+async def _is_shared(url: str, conn: Connection) -> bool:
+    """Say whether this connection does not keep its server session.
 
     A pooler in transaction mode gives the server session away as soon as it is idle. So let
     somebody else hold whatever session is idle now, and see whether we still get ours.
-
-    Raises:
-        SettingsError: We got another one.
     """
     ours = await conn.fetchval(query("workers.backend"))
     other = await connect(url, application="seqpulse probe")
@@ -142,13 +154,8 @@ async def refuse_shared_session(url: str, conn: Connection) -> None:
             theirs = await other.fetchval(query("workers.backend"))
             again = await conn.fetchval(query("workers.backend"))
     finally:
-        await other.close()
-    if ours == theirs or again != ours:
-        raise SettingsError(
-            "SEQPULSE_DATABASE_URL leads through a pooler that shares server sessions (transaction "
-            "mode): workers need a direct connection or session mode, because their locks live in "
-            "the session"
-        )
+        other.terminate()
+    return bool(ours == theirs or again != ours)
 
 
 async def _wake_on_stop(session: Session) -> None:

@@ -123,7 +123,6 @@ class _Loop:
             async with grace:
                 while not self._is_over():
                     session.wake.clear()
-                    session.check()
                     if session.stop.is_set() and grace.when() is None:
                         loop = asyncio.get_running_loop()
                         grace.reschedule(loop.time() + self.options.grace_seconds)

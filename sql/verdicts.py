@@ -55,41 +55,9 @@ async def save(conn: Connection, judgement: Judgement, hints: Sequence[Hint]) ->
         )
         if first is None:
             return False
+        await conn.executemany(query("verdicts.insert_evidence"), _evidence_rows(judgement))
         await conn.executemany(
-            query("verdicts.insert_evidence"),
-            [
-                (
-                    judgement.deployment_id,
-                    evidence.metric,
-                    evidence.baseline_source,
-                    evidence.baseline_n,
-                    evidence.post_n,
-                    evidence.expected,
-                    evidence.observed,
-                    evidence.threshold,
-                    evidence.exceedance_ratio,
-                    evidence.tolerance_ratio,
-                    evidence.failed,
-                    evidence.attribution,
-                )
-                for evidence in judgement.evidence
-            ],
-        )
-        await conn.executemany(
-            query("verdicts.insert_hint"),
-            [
-                (
-                    judgement.deployment_id,
-                    position,
-                    hint.rule,
-                    hint.severity,
-                    hint.title,
-                    hint.diagnosis,
-                    list(hint.actions),
-                    list(hint.metrics),
-                )
-                for position, hint in enumerate(hints)
-            ],
+            query("verdicts.insert_hint"), _hint_rows(judgement.deployment_id, hints)
         )
         await conn.execute(query("deployments.mark_analyzed"), judgement.deployment_id)
     return True
@@ -141,6 +109,42 @@ async def project_hints(
             hint=_hint(row),
         )
         for row in rows
+    ]
+
+
+def _evidence_rows(judgement: Judgement) -> list[tuple[object, ...]]:
+    return [
+        (
+            judgement.deployment_id,
+            evidence.metric,
+            evidence.baseline_source,
+            evidence.baseline_n,
+            evidence.post_n,
+            evidence.expected,
+            evidence.observed,
+            evidence.threshold,
+            evidence.exceedance_ratio,
+            evidence.tolerance_ratio,
+            evidence.failed,
+            evidence.attribution,
+        )
+        for evidence in judgement.evidence
+    ]
+
+
+def _hint_rows(deployment_id: UUID, hints: Sequence[Hint]) -> list[tuple[object, ...]]:
+    return [
+        (
+            deployment_id,
+            position,
+            hint.rule,
+            hint.severity,
+            hint.title,
+            hint.diagnosis,
+            list(hint.actions),
+            list(hint.metrics),
+        )
+        for position, hint in enumerate(hints)
     ]
 
 

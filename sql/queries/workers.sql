@@ -11,6 +11,9 @@ DELETE FROM workers WHERE key = $1
 -- name: backend
 SELECT pg_backend_pid()
 
+-- name: configure
+SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s(name, value)
+
 -- name: tick
 -- The regular look at the others, by whoever gets the lock first. Rows without a granted lock are
 -- dead workers. A worker whose connection has been silent for $4 seconds is stopped or hangs: its

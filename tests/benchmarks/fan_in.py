@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import secrets
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -32,18 +29,11 @@ from ingest.collector import Collector
 from scheduler import plan, queue, tasks
 from sql import deployments, projects
 from sql.scratch import scratch_database
-from tests.benchmarks.load.ground import report, server, tell, working
+from tests.benchmarks.load.ground import report, server, target, tell, working
 
 COUNTS: Final = (20, 500)
 SLOTS: Final = 5
 LOOK_SECONDS: Final = 0.05
-METRICS: Final = {
-    "requests_per_sec": 10,
-    "latency_p95": 50,
-    "error_rate": 0,
-    "cpu_usage": 0.2,
-    "memory_usage": 0.3,
-}
 LATE = """
 WITH late AS (
     SELECT j.scheduled_at - s.last_at AS due, j.claimed_at - s.last_at AS claimed,
@@ -91,24 +81,6 @@ class Watch:
             self.tasks.append(len(asyncio.all_tasks()))
             self.threads = max(self.threads, threading.active_count())
             await asyncio.sleep(LOOK_SECONDS)
-
-
-@asynccontextmanager
-async def target() -> AsyncIterator[str]:
-    """A service on loopback that answers with five numbers."""
-    body = json.dumps({"metrics": METRICS}).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    answer = head.encode() + b"\r\nConnection: close\r\n\r\n" + body
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-
-    service = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
-    async with service:
-        yield f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}/metrics"
 
 
 async def deploy(pool: Pool, project: Project, slot_seconds: float, delay_seconds: float) -> None:

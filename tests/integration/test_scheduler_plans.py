@@ -20,7 +20,7 @@ import pytest_asyncio
 from core.database import Connection, connect
 from scheduler import queue, upkeep
 from scheduler.jobs import Outcome, Settlement, Status
-from scheduler.session import SERVER_SETTINGS, register
+from scheduler.session import connect_unshared, register
 from sql.scratch import scratch_database
 
 PENDING, DUE, FINISHED = 1_000_000, 2_000, 200_000
@@ -116,7 +116,7 @@ async def explaining(server_url: str, fill: Sequence[str]) -> AsyncIterator[Expl
         for statement in fill:
             await filler.execute(statement)
         await filler.close()
-        conn = await connect(url, server_settings=SERVER_SETTINGS)
+        conn = await connect_unshared(url)
         found = Explained(url, conn, await register(conn))
         await conn.execute(EXPLAIN)
         conn.add_log_listener(found.hear)
