@@ -25,7 +25,7 @@ $(STAMP): requirements.lock pyproject.toml Makefile
 	echo "setup: creating $(VENV) with $$($$found --version)"; \
 	"$$found" -m venv --clear $(VENV); \
 	echo "setup: installing the locked dependencies (about a minute the first time)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	touch $(STAMP); \
 	echo "setup: done"
