@@ -37,11 +37,13 @@ class Turn:
         lost: Ids of settlements that changed nothing, because the claim was lost before.
         due_in_seconds: Time until the next job is due, None if there is none. Jobs that are due
             but were not claimed do not count: then `claimed` is full.
+        nothing_due: No job was due, so nobody held a claim.
     """
 
     claimed: list[Job]
     lost: frozenset[int]
     due_in_seconds: float | None
+    nothing_due: bool
 
 
 async def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
@@ -67,9 +69,9 @@ async def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
     )
 
 
-async def wake(conn: Connection, news: str = "") -> None:
-    """Make every worker look for due jobs now, or tell them other `news`."""
-    await conn.execute(query("jobs.notify"), CHANNEL, news)
+async def wake(conn: Connection) -> None:
+    """Make every worker look for due jobs now."""
+    await conn.execute(query("jobs.notify"), CHANNEL)
 
 
 async def take_turn(
@@ -164,6 +166,7 @@ def _turn(rows: Sequence[asyncpg.Record]) -> Turn:
         claimed=[] if first["id"] is None else [_job(row) for row in rows],
         lost=frozenset(first["lost"] or ()),
         due_in_seconds=first["due_in_seconds"],
+        nothing_due=first["nothing_due"],
     )
 
 

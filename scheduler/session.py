@@ -44,7 +44,6 @@ SERVER_SETTINGS: Final = {
 }
 REPLY_SECONDS: Final = 5.0
 """A statement of the worker that takes longer counts as a lost connection."""
-NEW_WORKER: Final = "worker"
 SHARED_SESSION: Final = (
     "SEQPULSE_DATABASE_URL leads through a pooler that shares server sessions (transaction "
     "mode): workers need a direct connection or session mode, because their locks live in "
@@ -63,20 +62,12 @@ class Session:
         owner: Key of the worker.
         stop: Set from outside to end the worker.
         wake: Set whenever there may be something to do.
-        has_company: Set when another worker has started.
     """
 
     conn: Connection
     owner: int
     stop: asyncio.Event
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    has_company: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def hear(self, news: str) -> None:
-        """Take note of a notification."""
-        if news == NEW_WORKER:
-            self.has_company.set()
-        self.wake.set()
 
 
 @asynccontextmanager
@@ -94,10 +85,9 @@ async def open_session(url: str, stop: asyncio.Event) -> AsyncIterator[Session]:
     watcher = None
     try:
         session = Session(conn, await register(conn), stop)
-        hear = session.hear
-        conn.add_termination_listener(lambda _: hear(""))
-        await conn.add_listener(queue.CHANNEL, lambda *about: hear(str(about[-1])))
-        await queue.wake(conn, NEW_WORKER)  # the others are not alone any more
+        wake = session.wake.set
+        conn.add_termination_listener(lambda _: wake())
+        await conn.add_listener(queue.CHANNEL, lambda *_: wake())
         watcher = asyncio.create_task(_wake_on_stop(session))
         yield session
         await queue.release(conn, session.owner)

@@ -6,7 +6,6 @@ that is stopped or hangs cannot keep the others from doing it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -21,21 +20,8 @@ log = structlog.get_logger(__name__)
 KEEP_RUNS_DAYS: Final = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What a look at the other workers found.
-
-    Attributes:
-        workers: Registered workers, ourselves included.
-        recovered: Jobs of dead workers that were put back.
-    """
-
-    workers: int
-    recovered: int
-
-
-async def tick(conn: Connection, silent_seconds: float) -> Tick:
-    """Look after the others.
+async def tick(conn: Connection, silent_seconds: float) -> int:
+    """Look after the others and return how many jobs of dead workers were put back.
 
     Args:
         conn: Any connection of a worker.
@@ -48,8 +34,7 @@ async def tick(conn: Connection, silent_seconds: float) -> Tick:
         raise AssertionError
     if row["silenced"]:
         log.warning("silent_workers_cut_off", count=row["silenced"])
-    recovered = await reap(conn, row["dead"]) if row["dead"] else 0
-    return Tick(row["workers"], recovered)
+    return await reap(conn, row["dead"]) if row["dead"] else 0
 
 
 async def reap(conn: Connection, dead: list[int]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -58,7 +59,7 @@ class Options:
     Attributes:
         concurrency: Jobs it holds at the same time.
         poll_seconds: It looks for due jobs at least this often, whoever fails to wake it.
-        reap_seconds: How often it looks whether another worker died, unless it is alone.
+        reap_seconds: How often it looks whether another worker died, unless nobody has work.
         silent_seconds: A worker that has said nothing to the database for so long is cut off.
         grace_seconds: Time that running jobs get when it stops; the rest is handed back.
     """
@@ -112,7 +113,8 @@ class _Loop:
     rewound_at: float = 0.0
     around_at: float = 0.0
     around_after: UUID = queue.FIRST_PROJECT
-    ticks_at: float = 0.0
+    quiet: bool = False
+    ticked_at: float = -math.inf
     history_at: float = field(default_factory=lambda: time.monotonic() + HISTORY_SECONDS)
 
     async def run(self) -> None:
@@ -163,6 +165,7 @@ class _Loop:
         if turn.lost:
             log.warning("claims_lost", count=len(turn.lost))
         self._start(turn.claimed)
+        self.quiet = turn.nothing_due
         if len(turn.claimed) < limit:  # there is no backlog
             self.since = queue.BEGINNING
             pause = turn.due_in_seconds
@@ -213,22 +216,23 @@ class _Loop:
     async def _keep_up(self) -> None:
         """Look after the other workers and the history when it is time."""
         now = time.monotonic()
-        if now >= self.ticks_at or self.session.has_company.is_set():
-            self.session.has_company.clear()
-            found = await upkeep.tick(self.session.conn, self.options.silent_seconds)
-            alone = found.workers <= 1
-            self.ticks_at = now + (
-                self.options.poll_seconds if alone else self.options.reap_seconds
-            )
+        if now >= self._ticks_at():
+            self.ticked_at = now
+            await upkeep.tick(self.session.conn, self.options.silent_seconds)
         if now >= self.history_at:
             self.history_at = now + HISTORY_SECONDS
             task = asyncio.create_task(upkeep.keep_house(self.url))  # may take long: not our turn
             self.runners.add(task)
             task.add_done_callback(self.runners.discard)
 
+    def _ticks_at(self) -> float:
+        """While nothing is due nobody holds a claim, so nobody's death can delay anything."""
+        pause = self.options.poll_seconds if self.quiet else self.options.reap_seconds
+        return self.ticked_at + pause
+
     async def _wait(self, seconds: float) -> None:
         """Wait until something is due or done, or somebody wakes us; let handlers run meanwhile."""
-        seconds = min(seconds, self.options.poll_seconds, self.ticks_at - time.monotonic())
+        seconds = min(seconds, self.options.poll_seconds, self._ticks_at() - time.monotonic())
         if seconds <= 0:
             await asyncio.sleep(0)
             return

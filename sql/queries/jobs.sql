@@ -17,7 +17,7 @@ DO UPDATE SET repeat = excluded.repeat, slot_at = excluded.slot_at,
         WHERE scheduled_jobs.repeat <> excluded.repeat AND scheduled_jobs.owner IS NULL
 
 -- name: notify
-SELECT pg_notify($1, $2)
+SELECT pg_notify($1, '')
 
 -- name: turn
 -- Settles what worker $1 has finished and claims what is due, in one statement and one commit.
@@ -138,9 +138,21 @@ WITH outcome AS MATERIALIZED (
                     WHERE s.priority = p.priority AND s.owner IS NULL AND s.scheduled_at > now()
                     ORDER BY s.scheduled_at
                     LIMIT 1
-                 ) AS next) AS due_in_seconds
+                 ) AS next) AS due_in_seconds,
+           CASE WHEN EXISTS (SELECT FROM due) THEN false
+                ELSE NOT EXISTS (
+                     SELECT
+                       FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
+                      CROSS JOIN LATERAL (
+                            SELECT
+                              FROM scheduled_jobs AS s
+                             WHERE s.priority = p.priority AND s.scheduled_at <= now()
+                             ORDER BY s.scheduled_at
+                             LIMIT 1
+                          ) AS any_due)
+                END AS nothing_due
 )
-SELECT c.*, rest.lost, rest.due_in_seconds
+SELECT c.*, rest.lost, rest.due_in_seconds, rest.nothing_due
   FROM rest
   LEFT JOIN claimed AS c ON true
 

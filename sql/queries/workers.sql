@@ -33,8 +33,7 @@ WITH leads AS MATERIALIZED (
      WHERE (SELECT yes FROM leads) AND a.pid <> pg_backend_pid()
        AND a.state_change < clock_timestamp() - make_interval(secs => $4::float8)
 )
-SELECT (SELECT count(*) FROM workers) AS workers,
-       (SELECT workers FROM silenced) AS silenced,
+SELECT (SELECT workers FROM silenced) AS silenced,
        CASE WHEN (SELECT yes FROM leads)
             THEN ARRAY(SELECT w.key FROM workers AS w
                         WHERE NOT EXISTS (SELECT FROM alive WHERE alive.key = w.key))

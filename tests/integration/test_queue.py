@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -101,7 +102,7 @@ async def test_a_result_of_a_lost_claim_changes_nothing(
     old = {job.id: job for job in await claim(zombie, old_owner)}
     await zombie.close()  # the server drops its lock
     owner = await register(conn)
-    assert (await upkeep.tick(conn, 30)).recovered == len(old) == 6
+    assert await upkeep.tick(conn, 30) == len(old) == 6
     new = {job.id: job for job in await claim(conn, owner)}
     assert {job.attempt for job in new.values()} == {2}
     late = [collected(job) for job in old.values() if job.kind == JobKind.COLLECT]
@@ -115,7 +116,7 @@ async def test_jobs_of_a_living_worker_are_not_reaped(
 ) -> None:
     worker = await connect(database_url)
     await claim(worker, await register(worker))
-    assert (await upkeep.tick(conn, 30)).recovered == 0
+    assert await upkeep.tick(conn, 30) == 0
     assert (await statuses(conn))["running"] == 6
     await worker.close()
 
@@ -259,9 +260,7 @@ async def test_wake_reaches_every_listener(database_url: str, conn: Connection) 
     listener = await connect(database_url)
     await listener.add_listener(queue.CHANNEL, lambda *about: heard.put_nowait(about[-1]))
     await queue.wake(conn)
-    await queue.wake(conn, "worker")
     assert await asyncio.wait_for(heard.get(), 5) == ""
-    assert await asyncio.wait_for(heard.get(), 5) == "worker"
     await listener.close()
 
 
@@ -269,7 +268,26 @@ async def test_settling_nothing_and_enqueueing_nothing_is_fine(conn: Connection)
     owner = await register(conn)
     await queue.enqueue(conn, [])
     turn = await queue.take_turn(conn, owner, [], 0)
-    assert turn == queue.Turn([], frozenset(), None)
+    assert turn == queue.Turn([], frozenset(), None, nothing_due=True)
+
+
+async def test_a_job_that_another_worker_is_just_claiming_is_due(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    owner = await register(conn)
+    now = await conn.fetchval("SELECT now()")
+    later = NewJob("noop", project.id, "prod", now + timedelta(hours=1))
+    await queue.enqueue(conn, [later, replace(later, scheduled_at=now)])
+    other = await connect(database_url)
+    async with other.transaction():
+        assert len(await claim(other, await register(other))) == 1
+        skipped = await queue.take_turn(conn, owner, [], 10)
+    held = await queue.take_turn(conn, owner, [], 10)
+    assert (skipped.claimed, skipped.nothing_due) == ([], False)
+    assert (held.claimed, held.nothing_due) == ([], False)
+    await conn.execute("DELETE FROM scheduled_jobs WHERE owner IS NOT NULL")
+    assert (await queue.take_turn(conn, owner, [], 10)).nothing_due
+    await other.close()
 
 
 async def test_finished_jobs_move_to_history(conn: Connection, deployment: Deployment) -> None:
@@ -371,13 +389,13 @@ async def test_a_silent_worker_is_cut_off(
     gone = asyncio.Event()
     silent.add_termination_listener(lambda _: gone.set())
     await claim(silent, await register(silent))
-    assert await upkeep.tick(conn, 30) == upkeep.Tick(workers=1, recovered=0)
+    assert await upkeep.tick(conn, 30) == 0
     await upkeep.tick(conn, 0)
     await asyncio.wait_for(gone.wait(), 5)
     recovered = 0
     async with asyncio.timeout(5):
         while not recovered:  # its lock drops a moment after the connection
-            recovered = (await upkeep.tick(conn, 30)).recovered
+            recovered = await upkeep.tick(conn, 30)
     assert recovered == 6
 
 
@@ -390,8 +408,8 @@ async def test_only_one_looks_after_the_others_at_a_time(
     other = await connect(database_url)
     async with other.transaction():
         await other.fetchval("SELECT pg_advisory_xact_lock($1, $2)", locks.LEADER, locks.UPKEEP)
-        assert (await upkeep.tick(conn, 30)).recovered == 0
-    assert (await upkeep.tick(conn, 30)).recovered == 6
+        assert await upkeep.tick(conn, 30) == 0
+    assert await upkeep.tick(conn, 30) == 6
     await other.close()
 
 

@@ -12,12 +12,13 @@ from functools import partial
 import pytest
 
 from analytics import policy
-from core.database import Connection, Pool
+from core.database import Connection, Pool, connect
 from core.secrets import Vault
 from core.settings import Settings
 from core.types import Deployment, DeploymentResult, Project
 from ingest.collector import Collector
 from scheduler import baseline, plan, queue, tasks, worker
+from scheduler.jobs import Job, NewJob, Outcome, Status
 from scheduler.session import register
 from sql import deployments, projects, samples, verdicts
 
@@ -126,6 +127,38 @@ async def test_a_deployment_is_collected_and_judged(
         "metric_samples s GROUP BY v.created_at"
     )
     assert late < plan.JUDGE_GRACE_SECONDS / 2  # the join made it due, not the safety deadline
+
+
+async def test_a_worker_at_rest_takes_over_what_another_was_just_claiming(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    """It saw nothing it could claim; it must not rest until its next poll for all that."""
+    ran = asyncio.Event()
+
+    async def handle(_: Job) -> Outcome:
+        ran.set()
+        return Outcome(Status.COMPLETED)
+
+    now = await conn.fetchval("SELECT now()")
+    await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now)])
+    other = await connect(database_url)
+    key = await register(other)
+    claiming = other.transaction()
+    await claiming.start()
+    assert len((await queue.take_turn(other, key, [], 1)).claimed) == 1
+    options, stop = worker.Options(poll_seconds=1000, reap_seconds=0.05), asyncio.Event()
+    task = asyncio.create_task(worker.run(database_url, handle, options, stop))
+    await until(
+        lambda: conn.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'seqpulse worker' AND query LIKE '%-- Settles what worker%'"
+        )
+    )
+    await claiming.commit()
+    await other.close()
+    await asyncio.wait_for(ran.wait(), 30)
+    stop.set()
+    await asyncio.wait_for(task, 20)
 
 
 async def test_a_dead_target_gives_missed_slots_and_a_verdict_that_says_so(

@@ -1,4 +1,4 @@
-"""What a worker costs that has nothing to do. All contenders rest at the same time."""
+"""What workers cost that have nothing to do, two of each contender. All rest at the same time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from tests.benchmarks.race.stages import Figures, Track, fresh, warm_up
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 TRANSACTIONS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1"
+WORKERS = 2
+"""Enough of them to look after each other."""
 SETTLE_SECONDS = 12.0
 """The server counts an idle connection's last transactions up to ten seconds late."""
 
 
 async def idle(track: Track, drivers: Sequence[Driver]) -> Mapping[str, Figures]:
-    """Count the transactions and the processor time of one idle worker of each contender.
+    """Count the transactions and the processor time of an idle worker of each contender.
 
     A window without workers comes first: what the server does there by itself is subtracted.
     """
@@ -29,12 +31,14 @@ async def idle(track: Track, drivers: Sequence[Driver]) -> Mapping[str, Figures]
         stack.push_async_callback(observer.close)
         crews = {driver: await _rest(stack, track, driver, 0) for driver in drivers}
         alone = await _watch(track, observer, crews)
-        crews = {driver: await _rest(stack, track, driver, 1) for driver in drivers}
-        with_worker = await _watch(track, observer, crews)
+        crews = {driver: await _rest(stack, track, driver, WORKERS) for driver in drivers}
+        with_workers = await _watch(track, observer, crews)
     return {
         driver.contender.name: {
-            "idle_transactions_per_s": [max(0.0, with_worker[driver][0] - alone[driver][0])],
-            "idle_cpu_percent": [with_worker[driver][1]],
+            "idle_transactions_per_s": [
+                max(0.0, with_workers[driver][0] - alone[driver][0]) / WORKERS
+            ],
+            "idle_cpu_percent": [with_workers[driver][1] / WORKERS],
         }
         for driver in drivers
     }
