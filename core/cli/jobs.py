@@ -30,17 +30,18 @@ def list_all(
     ] = None,
     deployment: Annotated[UUID | None, typer.Option(help="Id of a deployment.")] = None,
     project: Annotated[UUID | None, typer.Option(help="Id of a project.")] = None,
+    hours: Annotated[int, typer.Option(min=1, help="How far back, for finished jobs.")] = 24,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
 ) -> None:
     """List jobs, live and done, latest first."""
-    rows = _find(status, deployment, project, None, limit)
+    rows = _find(status, deployment, project, None, limit, hours)
     _print([*COLUMNS, "last_error"], rows)
 
 
 @app.command()
 def show(job_id: int) -> None:
     """Show everything about a job."""
-    for row in _require(job_id, _find(None, None, None, job_id, 10)):
+    for row in _require(job_id, _find(None, None, None, job_id, 10, None)):
         for name, value in row.items():
             typer.echo(f"{name:<16}{'' if value is None else value}")
 
@@ -80,10 +81,16 @@ def workers() -> None:
 
 
 def _find(
-    status: str | None, deployment: UUID | None, project: UUID | None, job: int | None, limit: int
+    status: str | None,
+    deployment: UUID | None,
+    project: UUID | None,
+    job: int | None,
+    limit: int,
+    hours: int | None,
 ) -> list[dict[str, Any]]:
     async def work(conn: Connection, _settings: Settings) -> list[dict[str, Any]]:
-        rows = await conn.fetch(query("jobs.list"), status, deployment, project, job, limit)
+        found = query("jobs.list")
+        rows = await conn.fetch(found, status, deployment, project, job, limit, hours)
         return [dict(row) for row in rows]
 
     return wiring.with_connection(work)

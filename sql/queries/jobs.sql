@@ -261,5 +261,7 @@ SELECT id, kind, status, project_id, env, deployment_id, phase, sequence_index, 
    AND ($2::uuid IS NULL OR deployment_id = $2)
    AND ($3::uuid IS NULL OR project_id = $3)
    AND ($4::bigint IS NULL OR id = $4)
+   AND (finished_at IS NULL OR $6::integer IS NULL
+        OR finished_at > now() - make_interval(hours => $6))
  ORDER BY scheduled_at DESC, id DESC
  LIMIT $5

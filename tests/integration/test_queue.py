@@ -290,6 +290,21 @@ async def test_a_job_that_another_worker_is_just_claiming_is_due(
     await other.close()
 
 
+async def test_a_job_that_fails_again_and_again_is_told(
+    conn: Connection, project: Project
+) -> None:
+    owner = await register(conn)
+    struggling = "SELECT struggling FROM report.scheduler_health"
+    now = await conn.fetchval("SELECT now()")
+    await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now)])
+    for _ in range(3):
+        assert await conn.fetchval(struggling) == 0
+        [job] = await claim(conn, owner)
+        await settle(conn, owner, Settlement(job, Outcome(Status.RETRY, last_error="no")))
+    await claim(conn, owner)
+    assert await conn.fetchval(struggling) == 1
+
+
 async def test_finished_jobs_move_to_history(conn: Connection, deployment: Deployment) -> None:
     owner = await register(conn)
     *collects, judge = sorted(await claim(conn, owner), key=lambda job: job.id)
