@@ -78,7 +78,7 @@ def install(cache_dir: Path, say: Say) -> Path:
         raise EmbeddedError('SEQPULSE_CACHE_DIR must not contain any of : ; $ " or a backslash')
     make_folder(cache_dir)
     root = cache_dir.resolve() / BUILD
-    with _alone(root.with_name(f"{BUILD}.lock"), say) as lock:
+    with alone(root.with_name(f"{BUILD}.lock"), say) as lock:
         if not find_installation(cache_dir):  # made by the one we waited for?
             shop = apt.Workshop(root.with_name(f"{BUILD}.draft"), lock)
             shutil.rmtree(shop.folder, ignore_errors=True)
@@ -148,7 +148,7 @@ def _require_tools() -> str:
 
 
 @contextmanager
-def _alone(path: Path, say: Say) -> Iterator[int]:
+def alone(path: Path, say: Say) -> Iterator[int]:
     """Hold the lock file; the kernel frees it however we and the programs we started end."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

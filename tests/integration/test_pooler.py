@@ -21,16 +21,13 @@ from core.errors import DatabaseError, SettingsError
 from core.ids import new_id
 from scheduler import queue, worker
 from scheduler.jobs import Job, NewJob, Outcome, Status
-
-PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="needs pgbouncer")
+from tests import debian
 
 
 @contextmanager
 def pooler(database_url: str, mode: str) -> Iterator[str]:
     """Run a PgBouncer before the database and hand over the way through it."""
-    assert PGBOUNCER is not None
+    pgbouncer = debian.command("pgbouncer", "usr/sbin/pgbouncer")
     parts = urlsplit(database_url)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -46,7 +43,7 @@ def pooler(database_url: str, mode: str) -> Iterator[str]:
     config.chmod(0o644)
     # It refuses to run as root.
     account = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-    process = subprocess.Popen([PGBOUNCER, str(config)], user=account, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*pgbouncer, str(config)], user=account, stderr=subprocess.DEVNULL)
     url = f"postgresql://anybody@127.0.0.1:{port}{parts.path}"
     try:
         yield url

@@ -290,9 +290,7 @@ async def test_a_job_that_another_worker_is_just_claiming_is_due(
     await other.close()
 
 
-async def test_a_job_that_fails_again_and_again_is_told(
-    conn: Connection, project: Project
-) -> None:
+async def test_a_job_that_fails_again_and_again_is_told(conn: Connection, project: Project) -> None:
     owner = await register(conn)
     struggling = "SELECT struggling FROM report.scheduler_health"
     now = await conn.fetchval("SELECT now()")
