@@ -63,7 +63,9 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(
         500, ge=1, le=10_000, description="jobs one worker holds at the same time"
     )
-    poll_seconds: Seconds = Field(10, description="safety net when no notification arrives")
+    poll_seconds: Seconds = Field(
+        10, le=10, description="safety net when no notification arrives; at most 10"
+    )
     reap_seconds: Seconds = Field(0.4, description="how often workers look for dead ones")
 
     slot_seconds: Seconds = Field(60, description="distance of two slots of a post window")

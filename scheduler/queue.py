@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
+from pydantic_core import from_json, to_json
 
 from core.database import Connection
 from core.types import Phase
@@ -35,6 +36,7 @@ class Turn:
     Attributes:
         claimed: Jobs that are ours now.
         lost: Ids of settlements that changed nothing, because the claim was lost before.
+        held_up: Ids of settlements to be tried again: somebody else has locked the row.
         due_in_seconds: Time until the next job is due, None if there is none. Jobs that are due
             but were not claimed do not count: then `claimed` is full.
         nothing_due: No job was due, so nobody held a claim.
@@ -42,6 +44,7 @@ class Turn:
 
     claimed: list[Job]
     lost: frozenset[int]
+    held_up: frozenset[int]
     due_in_seconds: float | None
     nothing_due: bool
 
@@ -50,7 +53,15 @@ async def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
     """Write jobs in the caller's transaction; those whose dedupe key is live are left out.
 
     Workers do not hear of it: `wake` them after the commit (see `scheduler.waker` for why).
+
+    Raises:
+        ValueError: A payload could not be read again.
     """
+    first: dict[object, NewJob] = {}
+    for index, job in enumerate(jobs):
+        from_json(to_json(job.payload))  # a claim whose payload cannot be read ends its worker
+        first.setdefault(job.dedupe_key or index, job)
+    jobs = list(first.values())
     await conn.execute(
         query("jobs.insert"),
         [job.kind for job in jobs],
@@ -104,7 +115,8 @@ async def take_turn(
         return _turn(await conn.fetch(query("jobs.turn"), *arguments))
     async with conn.transaction():
         turn = _turn(await conn.fetch(query("jobs.turn"), *arguments))
-        kept = [item.outcome for item in settlements if item.job.id not in turn.lost]
+        unsettled = turn.lost | turn.held_up
+        kept = [item.outcome for item in settlements if item.job.id not in unsettled]
         await samples.insert(conn, [item.sample for item in kept if item.sample])
         await samples.insert_missed(conn, [item.missed for item in kept if item.missed])
     return turn
@@ -162,9 +174,11 @@ async def count_unsettled_post_slots(conn: Connection, deployment_id: UUID) -> i
 def _turn(rows: Sequence[asyncpg.Record]) -> Turn:
     """Every row carries the facts of the turn; without a claim there is one with only those."""
     first = rows[0]
+    held_up = frozenset(first["held_up"] or ())
     return Turn(
         claimed=[] if first["id"] is None else [_job(row) for row in rows],
-        lost=frozenset(first["lost"] or ()),
+        lost=frozenset(first["unsettled"] or ()) - held_up,
+        held_up=held_up,
         due_in_seconds=first["due_in_seconds"],
         nothing_due=first["nothing_due"],
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -98,6 +98,17 @@ async def open_session(url: str, stop: asyncio.Event) -> AsyncIterator[Session]:
             watcher.cancel()
         # On the way out after an error nobody waits for an answer: the server drops the lock.
         conn.terminate()
+
+
+@contextmanager
+def surviving(event: str) -> Iterator[None]:
+    """Go on after an error that the server reports: nothing was committed, it is tried again."""
+    try:
+        yield
+    except asyncpg.PostgresConnectionError:
+        raise
+    except asyncpg.PostgresError as error:
+        log.warning(event, error=str(error))
 
 
 async def register(conn: Connection) -> int:

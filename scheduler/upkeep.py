@@ -6,6 +6,7 @@ that is stopped or hangs cannot keep the others from doing it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from sql.texts import query
 log = structlog.get_logger(__name__)
 
 KEEP_RUNS_DAYS: Final = 30
+HOUSE_SECONDS: Final = 3600.0
 
 
 async def tick(conn: Connection, silent_seconds: float) -> int:
@@ -48,13 +50,24 @@ async def reap(conn: Connection, dead: list[int]) -> int:
     return count
 
 
+async def keep_house_regularly(url: str, pause_seconds: float = HOUSE_SECONDS) -> None:
+    """Keep house now and then, for ever, whatever becomes of the worker's own connection."""
+    while True:
+        await asyncio.sleep(pause_seconds)
+        await keep_house(url)
+
+
 async def keep_house(url: str) -> None:
-    """Do the slow, rare things, on a connection of its own; what fails is tried again next time."""
+    """Do the slow, rare things, unless somebody else is at it, on a connection of its own.
+
+    What fails is tried again next time.
+    """
     try:
         conn = await connect(url, application="seqpulse upkeep", command_timeout=600)
         try:
-            await drop_old_runs(conn)
-            await reap_strays(conn)
+            if await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
+                await reap_strays(conn)
+                await drop_old_runs(conn)
         finally:
             await conn.close()
     except (*DATABASE_ERRORS, DatabaseError) as error:

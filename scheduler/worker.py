@@ -25,7 +25,7 @@ from core.errors import DatabaseError
 from core.types import CollectCode, MissedSlot
 from scheduler import queue, upkeep
 from scheduler.jobs import Job, Outcome, Settlement, Status
-from scheduler.session import Session, open_session
+from scheduler.session import Session, open_session, surviving
 
 log = structlog.get_logger(__name__)
 
@@ -33,14 +33,15 @@ RETRY_SECONDS: Final = 1.0
 AROUND_SECONDS: Final = 0.01
 """While there is a backlog, so often a claim goes round the projects..."""
 AROUND_EACH: Final = 4
-"""...and takes so many jobs of each. It may cost a fifth of the time..."""
-AROUND_MAX_SECONDS: Final = 0.04
-"""...unless that would put it off for longer than this."""
+"""...and takes so many jobs of each."""
+AROUND_PAUSE: Final = 4
+"""It may cost a fifth of the time: what it took, times this, is the least pause after it."""
 FULL_SECONDS: Final = 0.05
 """A worker with its hands full looks so often whether somebody else's job needs it."""
 REWIND_SECONDS: Final = 0.25
 """During a backlog, so often a claim starts at the beginning of the queue again."""
-HISTORY_SECONDS: Final = 3600.0
+HELD_UP_SECONDS: Final = 0.1
+"""After so long a settlement is tried again whose row somebody else has locked."""
 RAISED_SECONDS: Final = 60.0
 UNSTORABLE: Final = (
     asyncpg.DataError,
@@ -83,28 +84,39 @@ async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -
     Raises:
         SettingsError: Something between us and the server shares sessions among clients.
     """
-    while not stop.is_set():
-        try:
-            async with open_session(url, stop) as session:
-                log.info("worker_started", owner=session.owner)
-                await _Loop(url, session, handle, options).run()
-        except LOST as error:
-            log.warning("worker_lost_database", error=str(error) or type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+    house = asyncio.create_task(upkeep.keep_house_regularly(url))
+    try:
+        while not stop.is_set():
+            try:
+                async with open_session(url, stop) as session:
+                    log.info("worker_started", owner=session.owner)
+                    await _Loop(session, handle, options).run()
+            except LOST as error:
+                log.warning("worker_lost_database", error=str(error) or type(error).__name__)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+    finally:
+        house.cancel()
+        await asyncio.gather(house, return_exceptions=True)
     log.info("worker_stopped")
+
+
+def _is_ending() -> bool:
+    """Say whether this task was cancelled, rather than something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @dataclass
 class _Loop:
     """The work of one session."""
 
-    url: str
     session: Session
     handle: Handle
     options: Options
     waiting: deque[Job] = field(default_factory=deque)
-    in_hand: int = 0
+    in_hand: set[int] = field(default_factory=set)
+    around: set[int] = field(default_factory=set)
     done: list[Settlement] = field(default_factory=list)
     runners: set[asyncio.Task[None]] = field(default_factory=set)
     spare: bool = False
@@ -115,7 +127,6 @@ class _Loop:
     around_after: UUID = queue.FIRST_PROJECT
     quiet: bool = False
     ticked_at: float = -math.inf
-    history_at: float = field(default_factory=lambda: time.monotonic() + HISTORY_SECONDS)
 
     async def run(self) -> None:
         """Take turns until the worker is stopped and has nothing left to do."""
@@ -133,7 +144,7 @@ class _Loop:
         except TimeoutError:
             if not grace.expired():
                 raise
-            log.warning("jobs_handed_back", count=self.in_hand)
+            log.warning("jobs_handed_back", count=len(self.in_hand))
         finally:
             for runner in self.runners:
                 runner.cancel()
@@ -142,7 +153,8 @@ class _Loop:
     async def _take_turn(self) -> float:
         """Settle, claim and start; return for how long there is nothing to do."""
         settlements = self.done[:1] if self.careful else list(self.done)
-        room = self.options.concurrency - self.in_hand + len(settlements)
+        ended = {item.job.id for item in settlements}
+        room = self.options.concurrency - len(self.in_hand - self.around - ended)
         limit = 0 if self.session.stop.is_set() else max(0, room)
         since = self._choose_since()
         try:
@@ -159,24 +171,36 @@ class _Loop:
             # Say a deadlock, or no room on disk. Nothing was committed: try the same again.
             log.warning("turn_failed", error=str(error), settlements=len(settlements))
             return RETRY_SECONDS
-        del self.done[: len(settlements)]
+        self._note(settlements, turn)
+        self._start(turn.claimed)
+        pause = await self._look_further(turn, limit)
+        if len(turn.held_up) < len(settlements) or len(turn.held_up) < len(self.done):
+            return 0.0
+        if turn.held_up:
+            return HELD_UP_SECONDS
+        return self.options.poll_seconds if pause is None else pause
+
+    def _note(self, settlements: list[Settlement], turn: queue.Turn) -> None:
+        """Forget what is settled or lost; what was held up waits behind the others."""
+        again = [item for item in settlements if item.job.id in turn.held_up]
+        self.done[:] = self.done[len(settlements) :] + again
         self.careful = max(0, self.careful - 1)
-        self.in_hand -= len(settlements)
+        ended = {item.job.id for item in settlements} - turn.held_up
+        self.in_hand -= ended
+        self.around -= ended
+        self.quiet = turn.nothing_due
         if turn.lost:
             log.warning("claims_lost", count=len(turn.lost))
-        self._start(turn.claimed)
-        self.quiet = turn.nothing_due
+
+    async def _look_further(self, turn: queue.Turn, limit: int) -> float | None:
+        """Return when the next job is due; during a backlog claim round the projects, too."""
         if len(turn.claimed) < limit:  # there is no backlog
             self.since = queue.BEGINNING
-            pause = turn.due_in_seconds
-        else:
-            if turn.claimed:
-                self.since = min((job.scheduled_at, job.id) for job in turn.claimed)
-            await self._claim_around()
-            pause = 0.0 if turn.claimed else FULL_SECONDS
-        if settlements or self.done:
-            return 0.0
-        return self.options.poll_seconds if pause is None else pause
+            return turn.due_in_seconds
+        if turn.claimed:
+            self.since = min((job.scheduled_at, job.id) for job in turn.claimed)
+        await self._claim_around()
+        return 0.0 if turn.claimed else FULL_SECONDS
 
     def _isolate(self, settlements: list[Settlement]) -> None:
         """Find the settlement the database refuses, one by one, and settle that without its data.
@@ -200,30 +224,28 @@ class _Loop:
         return self.since
 
     async def _claim_around(self) -> None:
-        """Claim a few jobs of every project, beyond the limit but never more than twice it."""
+        """Claim a few jobs of every project, as many as the ordinary claim may hold beside them."""
         began = time.monotonic()
-        room = 2 * self.options.concurrency - self.in_hand
+        room = self.options.concurrency - len(self.around)
         if self.session.stop.is_set() or began < self.around_at or room <= 0:
             return
         conn, owner = self.session.conn, self.session.owner
-        jobs, self.around_after = await queue.claim_around(
-            conn, owner, room, AROUND_EACH, self.around_after
-        )
-        self._start(jobs)
+        with surviving("round_failed"):
+            jobs, self.around_after = await queue.claim_around(
+                conn, owner, room, AROUND_EACH, self.around_after
+            )
+            self.around.update(job.id for job in jobs)
+            self._start(jobs)
         now = time.monotonic()
-        self.around_at = now + min(max(AROUND_SECONDS, 4 * (now - began)), AROUND_MAX_SECONDS)
+        self.around_at = now + max(AROUND_SECONDS, AROUND_PAUSE * (now - began))
 
     async def _keep_up(self) -> None:
-        """Look after the other workers and the history when it is time."""
+        """Look after the other workers when it is time."""
         now = time.monotonic()
         if now >= self._ticks_at():
             self.ticked_at = now
-            await upkeep.tick(self.session.conn, self.options.silent_seconds)
-        if now >= self.history_at:
-            self.history_at = now + HISTORY_SECONDS
-            task = asyncio.create_task(upkeep.keep_house(self.url))  # may take long: not our turn
-            self.runners.add(task)
-            task.add_done_callback(self.runners.discard)
+            with surviving("tick_failed"):
+                await upkeep.tick(self.session.conn, self.options.silent_seconds)
 
     def _ticks_at(self) -> float:
         """While nothing is due nobody holds a claim, so nobody's death can delay anything."""
@@ -240,10 +262,10 @@ class _Loop:
             await asyncio.wait_for(self.session.wake.wait(), seconds)
 
     def _is_over(self) -> bool:
-        return self.session.stop.is_set() and self.in_hand == 0
+        return self.session.stop.is_set() and not self.in_hand
 
     def _start(self, jobs: list[Job]) -> None:
-        self.in_hand += len(jobs)
+        self.in_hand.update(job.id for job in jobs)
         self.waiting.extend(jobs)
         self._hire()
 
@@ -267,7 +289,9 @@ class _Loop:
             self._hire()
             try:
                 outcome = await self.handle(job)
-            except Exception:  # it must not, but a lost job would be worse
+            except (Exception, asyncio.CancelledError):  # must not be, but a lost job is worse
+                if _is_ending():
+                    raise
                 log.exception("handler_raised", job_id=job.id)
                 outcome = Outcome(Status.RETRY, RAISED_SECONDS, "the handler raised")
             self.done.append(Settlement(job, outcome))

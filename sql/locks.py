@@ -15,3 +15,6 @@ MIGRATION: Final = 1
 
 UPKEEP: Final = 2
 """Role under LEADER: looking after the workers, for the length of one statement."""
+
+HOUSE: Final = 3
+"""Role under LEADER: the slow, rare part of the upkeep."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,14 +21,22 @@ from sql.texts import query
 
 app = typer.Typer(help="Look at jobs, retry and cancel them.", no_args_is_help=True)
 
+
+class State(StrEnum):
+    """How a job stands, live or done."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
 COLUMNS = ("id", "kind", "status", "env", "phase", "sequence_index", "scheduled_at", "attempt")
 
 
 @app.command("list")
 def list_all(
-    status: Annotated[
-        str | None, typer.Option(help="pending, running, completed or failed.")
-    ] = None,
+    status: Annotated[State | None, typer.Option(help="Only those.")] = None,
     deployment: Annotated[UUID | None, typer.Option(help="Id of a deployment.")] = None,
     project: Annotated[UUID | None, typer.Option(help="Id of a project.")] = None,
     hours: Annotated[int, typer.Option(min=1, help="How far back, for finished jobs.")] = 24,
@@ -81,7 +90,7 @@ def workers() -> None:
 
 
 def _find(
-    status: str | None,
+    status: State | None,
     deployment: UUID | None,
     project: UUID | None,
     job: int | None,

@@ -33,25 +33,49 @@ SELECT pg_notify($1, '')
 --
 -- The server plans this while its statistics may say that the table is empty, so every step is
 -- written such that only one way is open: rows are found by ordered index walks and changed where
--- they lie (ctid). That is safe for running rows, which nobody but their owner changes while he
--- lives, and for rows locked here: who changed one meanwhile moved it, so it is passed over.
+-- they lie (ctid). That is safe for rows locked here: who changed one meanwhile moved it, so it is
+-- passed over. Nothing waits for a row that somebody else has locked, whoever that is: what cannot
+-- be settled for that reason is told as held up, and its worker tries again.
 WITH outcome AS MATERIALIZED (
     SELECT *
       FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::float8[], $6::text[])
            AS o(id, attempt, status, retry_in_seconds, last_error)
 ), held AS MATERIALIZED (
-    SELECT o.*, s.place, s.slot_at, s.repeat
+    SELECT o.*, s.place, s.slot_at, s.repeat, s.deployment_id,
+           s.phase = 'post' AND o.status <> 'retry' AS arrives
       FROM outcome AS o
      CROSS JOIN LATERAL (
-           SELECT s.ctid AS place, s.slot_at, s.repeat
+           SELECT s.ctid AS place, s.slot_at, s.repeat, s.deployment_id, s.phase
              FROM scheduled_jobs AS s
             WHERE s.id BETWEEN o.id AND o.id AND s.owner = $1 AND s.attempt = o.attempt
             ORDER BY s.id
             LIMIT 1
+              FOR UPDATE SKIP LOCKED
          ) AS s
+), arrived AS MATERIALIZED (
+    SELECT deployment_id, count(*) AS slots FROM held WHERE arrives GROUP BY 1
+), judges AS MATERIALIZED (
+    SELECT judge.id, a.deployment_id, a.slots
+      FROM arrived AS a
+     CROSS JOIN LATERAL (
+           SELECT s.id
+             FROM scheduled_jobs AS s
+            WHERE s.deployment_id = a.deployment_id AND s.awaiting > 0 AND s.owner IS NULL
+              FOR UPDATE SKIP LOCKED
+         ) AS judge
+), ready AS MATERIALIZED (
+    -- A slot may settle only together with its judge.
+    SELECT h.*
+      FROM held AS h
+     WHERE h.arrives IS NOT TRUE
+        OR EXISTS (SELECT FROM judges AS j WHERE j.deployment_id = h.deployment_id)
+        OR NOT EXISTS (SELECT
+                         FROM scheduled_jobs AS s
+                        WHERE s.deployment_id = h.deployment_id AND s.awaiting > 0
+                          AND s.owner IS NULL)
 ), finished AS (
     DELETE FROM scheduled_jobs AS j
-     USING held AS h
+     USING ready AS h
      WHERE j.ctid = h.place AND j.owner = $1 AND h.status <> 'retry' AND h.repeat IS NULL
     RETURNING j.*, h.status AS final_status, h.last_error AS final_error
 ), recorded AS (
@@ -72,7 +96,7 @@ WITH outcome AS MATERIALIZED (
            slot_at = CASE WHEN h.status = 'retry' THEN j.slot_at ELSE n.slot_at END,
            deadline_at = CASE WHEN h.status = 'retry' THEN j.deadline_at
                               ELSE n.slot_at + (j.deadline_at - j.slot_at) END
-      FROM held AS h
+      FROM ready AS h
      CROSS JOIN LATERAL (
            SELECT h.slot_at + h.repeat * greatest(
                       1, ceil(extract(epoch FROM clock_timestamp() - h.slot_at)
@@ -85,18 +109,6 @@ WITH outcome AS MATERIALIZED (
        SET state = 'running'
       FROM finished AS f
      WHERE d.id = f.deployment_id AND f.phase = 'pre' AND d.state = 'pending'
-), arrived AS (
-    SELECT deployment_id, count(*) AS slots FROM finished WHERE phase = 'post' GROUP BY 1
-), judges AS MATERIALIZED (
-    -- Locked in one order by all workers: each would wait for the other's otherwise.
-    SELECT judge.id, a.slots
-      FROM (SELECT * FROM arrived ORDER BY deployment_id) AS a
-     CROSS JOIN LATERAL (
-           SELECT s.id
-             FROM scheduled_jobs AS s
-            WHERE s.deployment_id = a.deployment_id AND s.awaiting > 0 AND s.owner IS NULL
-              FOR UPDATE
-         ) AS judge
 ), joined AS (
     UPDATE scheduled_jobs AS judge
        SET awaiting = judge.awaiting - judges.slots,
@@ -129,13 +141,23 @@ WITH outcome AS MATERIALIZED (
     SELECT (SELECT array_agg(o.id)
               FROM outcome AS o
              WHERE NOT EXISTS (SELECT FROM finished AS f WHERE f.id = o.id)
-               AND NOT EXISTS (SELECT FROM again AS a WHERE a.id = o.id)) AS lost,
+               AND NOT EXISTS (SELECT FROM again AS a WHERE a.id = o.id)) AS unsettled,
+           (SELECT array_agg(o.id)
+              FROM outcome AS o
+             CROSS JOIN LATERAL (
+                   SELECT
+                     FROM scheduled_jobs AS s
+                    WHERE s.id BETWEEN o.id AND o.id AND s.owner = $1 AND s.attempt = o.attempt
+                    ORDER BY s.id
+                    LIMIT 1
+                 ) AS s
+             WHERE NOT EXISTS (SELECT FROM ready AS r WHERE r.id = o.id)) AS held_up,
            (SELECT extract(epoch FROM min(next.scheduled_at) - clock_timestamp())::float8
               FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
              CROSS JOIN LATERAL (
                    SELECT s.scheduled_at
                      FROM scheduled_jobs AS s
-                    WHERE s.priority = p.priority AND s.owner IS NULL AND s.scheduled_at > now()
+                    WHERE s.priority = p.priority AND s.scheduled_at > now()
                     ORDER BY s.scheduled_at
                     LIMIT 1
                  ) AS next) AS due_in_seconds,
@@ -152,14 +174,15 @@ WITH outcome AS MATERIALIZED (
                           ) AS any_due)
                 END AS nothing_due
 )
-SELECT c.*, rest.lost, rest.due_in_seconds, rest.nothing_due
+SELECT c.*, rest.unsettled, rest.held_up, rest.due_in_seconds, rest.nothing_due
   FROM rest
   LEFT JOIN claimed AS c ON true
 
 -- name: claim_around
 -- Claims round the projects instead of down the queue: up to $3 due jobs of each, whatever their
 -- priority, so that neither a project with a long backlog nor a high priority starves the others.
--- It walks up to $4 projects after $5 and says where it ended: null at the end of the round.
+-- It walks up to $4 projects after $5, until it has $2 jobs, and says where it ended: null at the
+-- end of the round.
 WITH RECURSIVE project AS (
     SELECT $5::uuid AS project_id, 0 AS steps
     UNION ALL
@@ -171,7 +194,7 @@ WITH RECURSIVE project AS (
       FROM project AS p
      WHERE p.project_id IS NOT NULL AND p.steps < $4
 ), due AS (
-    SELECT j.place
+    SELECT j.place, p.project_id, p.steps
       FROM project AS p
      CROSS JOIN LATERAL (
            SELECT s.ctid AS place
@@ -192,7 +215,12 @@ WITH RECURSIVE project AS (
               j.payload, j.slot_at, j.scheduled_at, j.attempt,
               extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
 ), walk AS (
-    SELECT project_id AS ended_at FROM project ORDER BY steps DESC LIMIT 1
+    SELECT project_id AS ended_at
+      FROM (SELECT project_id, steps FROM project WHERE (SELECT count(*) FROM due) < $2
+             UNION ALL
+            SELECT project_id, steps FROM due WHERE (SELECT count(*) FROM due) >= $2) AS walked
+     ORDER BY steps DESC
+     LIMIT 1
 )
 SELECT c.*, walk.ended_at
   FROM walk
@@ -236,18 +264,24 @@ WITH cancelled AS (
 SELECT count(*) FROM cancelled
 
 -- name: hasten
-UPDATE scheduled_jobs SET scheduled_at = now() WHERE id = $1 AND owner IS NULL RETURNING id
+-- A slot is not read before its time: the sample would not be of that moment.
+UPDATE scheduled_jobs
+   SET scheduled_at = now()
+ WHERE id = $1 AND owner IS NULL AND (kind <> 'collect' OR slot_at <= now())
+RETURNING id
 
 -- name: repeat_run
--- A job that failed is written anew, with a fresh id and no attempts.
+-- A job that failed is written anew, with a fresh id and no attempts; once, as long as it lives. A
+-- slot that is over stays missed.
 INSERT INTO scheduled_jobs (kind, priority, project_id, env, slot_at, scheduled_at, deployment_id,
-                            phase, sequence_index, payload)
+                            phase, sequence_index, payload, dedupe_key)
 SELECT kind, priority, project_id, env, slot_at, now(), deployment_id, phase, sequence_index,
-       payload
+       payload, 'again:' || id
   FROM job_runs
- WHERE id = $1 AND status = 'failed'
+ WHERE id = $1 AND status = 'failed' AND kind <> 'collect'
  ORDER BY finished_at DESC
  LIMIT 1
+ON CONFLICT (dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
 RETURNING id
 
 -- name: unsettled_post_slots

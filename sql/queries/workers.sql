@@ -42,25 +42,44 @@ SELECT (SELECT workers FROM silenced) AS silenced,
 -- name: reap
 -- Jobs of dead workers go back into the queue. The claim they lost keeps its attempt number, so
 -- nothing their owners still send can settle. Claimed jobs were due: only that part is searched,
--- and an hour more for the case that the server's clock was set back meanwhile.
-WITH buried AS (
-    DELETE FROM workers WHERE key = ANY($1::integer[]) RETURNING key
-), held AS (
-    SELECT s.place
+-- and an hour more for the case that the server's clock was set back meanwhile. Rows that somebody
+-- has locked are left for the next time, and so are the workers they belong to. A job whose worker
+-- died for the third time may be the reason: it waits, longer each time.
+WITH seen AS MATERIALIZED (
+    SELECT s.place, s.owner
       FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
      CROSS JOIN LATERAL (
-           SELECT j.ctid AS place
+           SELECT j.ctid AS place, j.owner
              FROM scheduled_jobs AS j
             WHERE j.priority = p.priority AND j.scheduled_at <= now() + interval '1 hour'
               AND j.owner = ANY($1::integer[])
            OFFSET 0
          ) AS s
+), held AS MATERIALIZED (
+    SELECT seen.place, seen.owner
+      FROM seen
+     CROSS JOIN LATERAL (
+           SELECT
+             FROM scheduled_jobs AS j
+            WHERE j.ctid = seen.place AND j.owner = seen.owner
+              FOR UPDATE SKIP LOCKED
+         ) AS j
 ), recovered AS (
     UPDATE scheduled_jobs AS j
-       SET status = 'pending', owner = NULL, last_error = 'the worker died'
+       SET status = 'pending', owner = NULL, last_error = 'the worker died',
+           scheduled_at = CASE WHEN j.attempt < 3 THEN j.scheduled_at
+                               ELSE greatest(j.scheduled_at, now() + make_interval(
+                                        secs => least(300, power(2, least(j.attempt, 16) - 2))))
+                          END
       FROM held
-     WHERE j.ctid = held.place AND j.owner = ANY($1::integer[])
-    RETURNING j.id
+     WHERE j.ctid = held.place AND j.owner = held.owner
+    RETURNING held.owner
+), buried AS (
+    DELETE FROM workers AS w
+     WHERE w.key = ANY($1::integer[])
+       AND (SELECT count(*) FROM seen WHERE seen.owner = w.key)
+           = (SELECT count(*) FROM recovered AS r WHERE r.owner = w.key)
+    RETURNING w.key
 )
 SELECT (SELECT count(*) FROM buried) AS workers, (SELECT count(*) FROM recovered) AS jobs
 

@@ -27,8 +27,13 @@ async def claim(conn: Connection, owner: int, limit: int = 100) -> list[Job]:
 
 
 async def settle(conn: Connection, owner: int, *settlements: Settlement) -> set[int]:
-    turn = await queue.take_turn(conn, owner, settlements, 0)
-    return {item.job.id for item in settlements} - turn.lost
+    """Settle, however often it takes, and return what was settled."""
+    done = set()
+    while settlements:
+        turn = await queue.take_turn(conn, owner, settlements, 0)
+        done |= {item.job.id for item in settlements} - turn.lost - turn.held_up
+        settlements = tuple(item for item in settlements if item.job.id in turn.held_up)
+    return done
 
 
 def collected(job: Job) -> Settlement:
@@ -268,7 +273,7 @@ async def test_settling_nothing_and_enqueueing_nothing_is_fine(conn: Connection)
     owner = await register(conn)
     await queue.enqueue(conn, [])
     turn = await queue.take_turn(conn, owner, [], 0)
-    assert turn == queue.Turn([], frozenset(), None, nothing_due=True)
+    assert turn == queue.Turn([], frozenset(), frozenset(), None, nothing_due=True)
 
 
 async def test_a_job_that_another_worker_is_just_claiming_is_due(
@@ -388,11 +393,143 @@ async def test_a_job_can_be_hastened_or_written_anew(
     assert await queue.hasten(conn, judge) is True
     assert [job.id for job in await claim(conn, owner)] == [judge]
     assert await queue.hasten(conn, judge) is False  # running
-    await settle(conn, owner, missed(slots[0]), collected(slots[1]))
-    assert await queue.hasten(conn, slots[0].id) is True
+    await conn.execute("UPDATE scheduled_jobs SET kind = 'other' WHERE id = $1", slots[0].id)
+    failed = Settlement(slots[0], Outcome(Status.FAILED, last_error="no"))
+    await settle(conn, owner, failed, collected(slots[1]))
     assert await queue.hasten(conn, slots[1].id) is False  # it did not fail
+    assert await queue.hasten(conn, slots[0].id) is True
+    assert await queue.hasten(conn, slots[0].id) is False  # it lives already
     [again] = await claim(conn, owner)
     assert (again.slot_at, again.attempt) == (slots[0].slot_at, 1)
+
+
+async def test_a_slot_is_read_neither_early_nor_late(
+    conn: Connection, deployment: Deployment
+) -> None:
+    owner = await register(conn)
+    over, *_ = [job for job in await claim(conn, owner, 1) if job.kind == JobKind.COLLECT]
+    await settle(conn, owner, missed(over))
+    early = await conn.fetchval(
+        "UPDATE scheduled_jobs SET slot_at = now() + interval '1 hour', "
+        "scheduled_at = now() + interval '1 hour' WHERE sequence_index = 4 RETURNING id"
+    )
+    assert await queue.hasten(conn, over.id) is False
+    assert await queue.hasten(conn, early) is False
+
+
+async def test_a_row_that_somebody_has_locked_holds_up_nothing_else(
+    database_url: str, conn: Connection, deployment: Deployment
+) -> None:
+    owner = await register(conn)
+    jobs = [job for job in await claim(conn, owner) if job.kind == JobKind.COLLECT]
+    other = await connect(database_url)
+    async with other.transaction():
+        await other.execute("SELECT FROM scheduled_jobs WHERE id = $1 FOR UPDATE", jobs[0].id)
+        turn = await queue.take_turn(conn, owner, [collected(job) for job in jobs], 10)
+        assert (turn.held_up, turn.lost) == (frozenset({jobs[0].id}), frozenset())
+        assert await conn.fetchval("SELECT count(*) FROM metric_samples") == len(jobs) - 1
+    assert await settle(conn, owner, collected(jobs[0])) == {jobs[0].id}
+    await other.close()
+
+
+async def test_a_slot_waits_for_its_judge_if_somebody_has_locked_that(
+    database_url: str, conn: Connection, deployment: Deployment
+) -> None:
+    await conn.execute(
+        "UPDATE scheduled_jobs SET scheduled_at = now() + interval '1 hour' WHERE kind = 'judge'"
+    )
+    owner = await register(conn)
+    jobs = await claim(conn, owner)
+    awaiting = "SELECT awaiting FROM scheduled_jobs WHERE kind = 'judge'"
+    other = await connect(database_url)
+    async with other.transaction():
+        await other.execute("SELECT FROM scheduled_jobs WHERE kind = 'judge' FOR UPDATE")
+        turn = await queue.take_turn(conn, owner, [collected(job) for job in jobs], 10)
+        assert turn.held_up == {job.id for job in jobs}
+        assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 0
+    assert await conn.fetchval(awaiting) == len(jobs)
+    await settle(conn, owner, *[collected(job) for job in jobs])
+    assert await conn.fetchval(awaiting) == 0
+    await other.close()
+
+
+async def test_a_dead_worker_is_not_forgotten_before_all_its_jobs_are_back(
+    database_url: str, conn: Connection, deployment: Deployment
+) -> None:
+    dead = await connect(database_url)
+    key = await register(dead)
+    jobs = await claim(dead, key)
+    await dead.close()
+    other = await connect(database_url)
+    async with other.transaction():
+        await other.execute("SELECT FROM scheduled_jobs WHERE id = $1 FOR UPDATE", jobs[0].id)
+        assert await upkeep.reap(conn, [key]) == len(jobs) - 1
+        assert await conn.fetchval("SELECT count(*) FROM workers WHERE key = $1", key) == 1
+    assert await upkeep.reap(conn, [key]) == 1
+    assert await conn.fetchval("SELECT count(*) FROM workers WHERE key = $1", key) == 0
+    await other.close()
+
+
+async def test_a_job_whose_workers_die_again_and_again_has_to_wait(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    now = await conn.fetchval("SELECT now()")
+    await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now)])
+    for attempt in (1, 2, 3):
+        victim = await connect(database_url)
+        key = await register(victim)
+        [job] = await claim(victim, key)
+        assert job.attempt == attempt
+        await victim.close()
+        assert await upkeep.reap(conn, [key]) == 1
+    assert await claim(conn, await register(conn)) == []
+    waits = await conn.fetchval("SELECT scheduled_at > now() FROM scheduled_jobs")
+    assert waits is True
+
+
+async def test_claims_of_owners_that_nobody_knows_are_found(
+    conn: Connection, deployment: Deployment
+) -> None:
+    owner = await register(conn)
+    claimed = await claim(conn, owner)
+    assert await upkeep.reap_strays(conn) == 0
+    await conn.execute("DELETE FROM workers")
+    assert await upkeep.reap_strays(conn) == len(claimed)
+
+
+async def test_one_of_all_workers_keeps_house(
+    database_url: str, conn: Connection, deployment: Deployment
+) -> None:
+    await claim(conn, await register(conn))
+    await conn.execute("DELETE FROM workers")
+    running = "SELECT count(*) FROM scheduled_jobs WHERE owner IS NOT NULL"
+    other = await connect(database_url)
+    await other.fetchval("SELECT pg_advisory_lock($1, $2)", locks.LEADER, locks.HOUSE)
+    await upkeep.keep_house(database_url)
+    assert await conn.fetchval(running) == 6
+    await other.close()
+    await upkeep.keep_house(database_url)
+    assert await conn.fetchval(running) == 0
+
+
+async def test_a_payload_that_could_not_be_read_again_is_refused(
+    conn: Connection, project: Project
+) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(230):
+        deep = {"a": deep}
+    now = await conn.fetchval("SELECT now()")
+    with pytest.raises(ValueError, match="recursion"):
+        await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now, payload=deep)])
+
+
+async def test_one_dedupe_key_twice_in_one_call_is_one_job(
+    conn: Connection, project: Project
+) -> None:
+    now = await conn.fetchval("SELECT now()")
+    job = NewJob("noop", project.id, "prod", now, dedupe_key="once")
+    await queue.enqueue(conn, [job, job])
+    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 1
 
 
 async def test_a_silent_worker_is_cut_off(
@@ -435,6 +572,17 @@ async def test_old_history_is_dropped_in_chunks(conn: Connection, deployment: De
     )
     assert await upkeep.drop_old_runs(conn) == 1
     assert await conn.fetchval("SELECT count(*) FROM job_runs") == 3
+
+
+async def test_the_round_goes_on_behind_the_last_project_served(
+    conn: Connection, project: Project
+) -> None:
+    past = datetime(2026, 1, 1, tzinfo=UTC)
+    order = [UUID(int=number) for number in (3, 5, 9)]
+    await queue.enqueue(conn, [NewJob("noop", each, "prod", past) for each in order])
+    owner = await register(conn)
+    first, after = await queue.claim_around(conn, owner, 2, 4)
+    assert ([job.project_id for job in first], after) == (order[:2], order[1])
 
 
 async def test_the_round_of_the_projects_goes_on_where_it_ended(

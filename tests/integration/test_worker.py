@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import pytest
 
@@ -18,8 +20,9 @@ from core.settings import Settings
 from core.types import Deployment, DeploymentResult, Project
 from ingest.collector import Collector
 from scheduler import baseline, plan, queue, tasks, worker
-from scheduler.jobs import Job, NewJob, Outcome, Status
+from scheduler.jobs import Job, NewJob, Outcome, Priority, Status
 from scheduler.session import register
+from scheduler.waker import Waker
 from sql import deployments, projects, samples, verdicts
 
 METRICS = {
@@ -148,17 +151,138 @@ async def test_a_worker_at_rest_takes_over_what_another_was_just_claiming(
     assert len((await queue.take_turn(other, key, [], 1)).claimed) == 1
     options, stop = worker.Options(poll_seconds=1000, reap_seconds=0.05), asyncio.Event()
     task = asyncio.create_task(worker.run(database_url, handle, options, stop))
-    await until(
-        lambda: conn.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND application_name = 'seqpulse worker' AND query LIKE '%-- Settles what worker%'"
-        )
-    )
+    await until(lambda: conn.fetchval(RESTING))
     await claiming.commit()
     await other.close()
     await asyncio.wait_for(ran.wait(), 30)
     stop.set()
     await asyncio.wait_for(task, 20)
+
+
+@asynccontextmanager
+async def resting(url: str, conn: Connection, handle: worker.Handle) -> AsyncIterator[None]:
+    """Run a worker that has found nothing to do and looks again by itself in a quarter of an hour.
+
+    It has taken a turn and registered, in whatever order, when its connection is seen idle.
+    """
+    stop = asyncio.Event()
+    options = worker.Options(poll_seconds=1000, reap_seconds=1000)
+    task = asyncio.create_task(worker.run(url, handle, options, stop))
+    await until(lambda: conn.fetchval(RESTING))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+RESTING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND application_name = 'seqpulse worker' AND state = 'idle' "
+    "AND query LIKE '%-- Settles what worker%'"
+)
+
+
+async def test_a_resting_worker_hears_of_new_jobs(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    ran = asyncio.Event()
+
+    async def handle(_: Job) -> Outcome:
+        ran.set()
+        return Outcome(Status.COMPLETED)
+
+    async with resting(database_url, conn, handle):
+        now = await conn.fetchval("SELECT now()")
+        await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now)])
+        await queue.wake(conn)
+        await asyncio.wait_for(ran.wait(), 10)
+
+
+async def test_a_resting_worker_notices_that_its_connection_ended(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    async def handle(_: Job) -> Outcome:
+        raise AssertionError
+
+    keys = "SELECT max(key) FROM workers"
+    async with resting(database_url, conn, handle):
+        old = await conn.fetchval(keys)
+        await conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'seqpulse worker'"
+        )
+        await until(lambda: conn.fetchval(f"SELECT ({keys}) > {old}"))
+
+
+async def test_the_waker_wakes_a_resting_worker(
+    database_url: str, conn: Connection, pool: Pool, project: Project
+) -> None:
+    ran = asyncio.Event()
+
+    async def handle(_: Job) -> Outcome:
+        ran.set()
+        return Outcome(Status.COMPLETED)
+
+    waker = Waker()
+    async with resting(database_url, conn, handle), waker.running(pool):
+        now = await conn.fetchval("SELECT now()")
+        await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now)])
+        waker.wake()
+        await asyncio.wait_for(ran.wait(), 10)
+
+
+async def test_a_post_slot_goes_first_also_when_every_handler_is_slow(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    """Whatever came round the projects: a place of the ordinary claim goes by priority."""
+    now = await conn.fetchval("SELECT now()")
+    others = [NewJob("slow", UUID(int=number), "prod", now) for number in range(1, 20)]
+    await queue.enqueue(conn, others)
+    started: asyncio.Queue[str] = asyncio.Queue()
+    ends: deque[asyncio.Event] = deque()
+
+    async def handle(job: Job) -> Outcome:
+        end = asyncio.Event()
+        ends.append(end)
+        started.put_nowait(job.kind)
+        await end.wait()
+        return Outcome(Status.COMPLETED)
+
+    stop, options = asyncio.Event(), worker.Options(concurrency=2, grace_seconds=0)
+    task = asyncio.create_task(worker.run(database_url, handle, options, stop))
+    async with asyncio.timeout(20):
+        for _ in range(4):
+            assert await started.get() == "slow"
+        await queue.enqueue(
+            conn, [NewJob("post", UUID(int=100), "prod", now, priority=Priority.POST)]
+        )
+        kinds = []
+        while "post" not in kinds:
+            ends.popleft().set()
+            kinds.append(await started.get())
+    assert len(kinds) <= 4  # the first free place of the ordinary claim, at the latest the fourth
+    stop.set()
+    await asyncio.wait_for(task, 20)
+
+
+async def test_a_handler_that_is_cancelled_by_itself_is_tried_again(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    now = await conn.fetchval("SELECT now()")
+    await queue.enqueue(conn, [NewJob("odd", project.id, "prod", now)])
+    stop = asyncio.Event()
+
+    async def handle(_: Job) -> Outcome:
+        raise asyncio.CancelledError
+
+    task = asyncio.create_task(worker.run(database_url, handle, worker.Options(), stop))
+    await until(
+        lambda: conn.fetchval("SELECT last_error FROM scheduled_jobs WHERE status = 'pending'")
+    )
+    stop.set()
+    await asyncio.wait_for(task, 20)
+    assert await conn.fetchval("SELECT last_error FROM scheduled_jobs") == "the handler raised"
 
 
 async def test_a_dead_target_gives_missed_slots_and_a_verdict_that_says_so(
