@@ -6,6 +6,7 @@ One word per thing: these names are used in the code, the tables, the API and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -91,10 +92,20 @@ class CollectCode(StrEnum):
     AUTH_REJECTED = "auth_rejected"
     PAYLOAD_INVALID = "payload_invalid"
     TOO_LARGE = "too_large"
+    NO_DATA = "no_data"  # the source answered, but knows no value for this moment
     FORBIDDEN_TARGET = "forbidden_target"
-    RATE_LIMITED = "rate_limited"
+    RATE_LIMITED = "rate_limited"  # by the target
+    THROTTLED = "throttled"  # by ourselves: the target has had its reads
+    BACKED_OFF = "backed_off"  # by ourselves: the target has been failing for long
     DEADLINE = "deadline"  # nobody was there to collect it in time
     INTERNAL = "internal"  # our own fault
+
+
+class SourceKind(StrEnum):
+    """How the five numbers are asked for; one module of `ingest` each."""
+
+    SEQPULSE = "seqpulse"
+    PROMETHEUS = "prometheus"
 
 
 NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f\s]([^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?$"
@@ -149,13 +160,27 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The metrics endpoint of one project and environment, with what it takes to read it."""
+    """Where one project and environment is read, with what it takes to read it.
+
+    Attributes:
+        endpoint: URL of the SDK's endpoint, or the base URL of a Prometheus.
+        hmac_secret: Signs reads of an SDK's endpoint.
+        queries: One PromQL expression per metric, for a Prometheus.
+        header: Name and value of a header that proves to the target who we are.
+        failures: Slots that were missed in a row.
+        rests: Whether it has been failing for so long that its baseline is not read right now.
+    """
 
     project_id: UUID
     env: str
     endpoint: str
     plan: Plan
     hmac_secret: str | None = field(default=None, repr=False)
+    source: SourceKind = SourceKind.SEQPULSE
+    queries: Mapping[str, str] = field(default_factory=dict)
+    header: tuple[str, str] | None = field(default=None, repr=False)
+    failures: int = 0
+    rests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
