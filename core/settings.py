@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,6 +17,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
 from core.secrets import MIN_MASTER_KEY_LENGTH, Vault
+
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -80,8 +84,19 @@ class Settings(BaseSettings):
     target_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks targets may lie in although not public, comma-separated CIDRs"
     )
+    target_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names that may be read wherever they lead, comma-separated"
+    )
+    target_ports: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("80", "443", "1024-65535"), description="ports that may be read, comma-separated"
+    )
+    host_reads_per_second: float = Field(
+        50, gt=0, le=100_000, description="reads of one host by all workers together"
+    )
 
-    @field_validator("collect_retry_seconds", "target_allow", mode="before")
+    @field_validator(
+        "collect_retry_seconds", "target_allow", "target_hosts", "target_ports", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over anything
         if isinstance(value, str):
@@ -96,6 +111,22 @@ class Settings(BaseSettings):
                 ipaddress.ip_network(network)
             except ValueError:
                 raise ValueError("must be networks like 10.0.0.0/8, without host bits") from None
+        return value
+
+    @field_validator("target_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST.fullmatch(host) for host in value):
+            raise ValueError("must be names like prometheus.internal")
+        return value
+
+    @field_validator("target_ports")
+    @classmethod
+    def _ports(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for ports in value:
+            first, _, last = ports.partition("-")
+            if not (_PORT.fullmatch(first) and _PORT.fullmatch(last or first)):
+                raise ValueError("must be ports like 443 or 8000-9000")
         return value
 
     @field_validator("secret_key", mode="before")

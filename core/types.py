@@ -13,6 +13,9 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from core.codes import CollectCode as CollectCode
+from core.codes import SourceKind
+
 
 class Metric(StrEnum):
     """The five numbers read from a service."""
@@ -80,34 +83,6 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class CollectCode(StrEnum):
-    """Why a slot was missed. Stored, counted and shown; never free text."""
-
-    DNS = "dns"
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    TLS = "tls"
-    NETWORK = "network"
-    STATUS = "status"
-    AUTH_REJECTED = "auth_rejected"
-    PAYLOAD_INVALID = "payload_invalid"
-    TOO_LARGE = "too_large"
-    NO_DATA = "no_data"  # the source answered, but knows no value for this moment
-    FORBIDDEN_TARGET = "forbidden_target"
-    RATE_LIMITED = "rate_limited"  # by the target
-    THROTTLED = "throttled"  # by ourselves: the target has had its reads
-    BACKED_OFF = "backed_off"  # by ourselves: the target has been failing for long
-    DEADLINE = "deadline"  # nobody was there to collect it in time
-    INTERNAL = "internal"  # our own fault
-
-
-class SourceKind(StrEnum):
-    """How the five numbers are asked for; one module of `ingest` each."""
-
-    SEQPULSE = "seqpulse"
-    PROMETHEUS = "prometheus"
-
-
 NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f\s]([^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?$"
 """Of a project: up to 100 characters, no control characters, no space at the ends."""
 
@@ -137,13 +112,10 @@ class Plan:
         return self.post_slots[-1]
 
 
-PLANS: Final = {
-    plan.name: plan
-    for plan in (
-        Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6),
-        Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12),
-    )
-}
+_FREE = Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6)
+_PRO = Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12)
+
+PLANS: Final = {plan.name: plan for plan in (_FREE, _PRO)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +136,9 @@ class Target:
 
     Attributes:
         endpoint: URL of the SDK's endpoint, or the base URL of a Prometheus.
-        hmac_secret: Signs reads of an SDK's endpoint.
         queries: One PromQL expression per metric, for a Prometheus.
-        header: Name and value of a header that proves to the target who we are.
-        failures: Slots that were missed in a row.
-        rests: Whether it has been failing for so long that its baseline is not read right now.
+        hmac_secret, header: Prove to the target who we are: a key to sign with, a name and value.
+        failures, rests: Slots missed in a row, and whether its baseline is left out for them.
     """
 
     project_id: UUID
@@ -223,11 +193,22 @@ class Slot:
     sequence_index: int | None = None
 
 
+MAX_EXTRA: Final = 32
+"""Numbers a reading may carry beside the five."""
+
+EXTRA_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$"
+"""Of the name of such a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Five numbers as a target reported them, validated.
 
     requests_per_sec in req/s (>= 0), latency_p95 in ms (>= 0), the others shares in 0..1.
+
+    Attributes:
+        extra: Further finite numbers by name (`EXTRA_PATTERN`), at most `MAX_EXTRA`, kept for
+            analysts; None where there are none. The judge does not look at them.
     """
 
     requests_per_sec: float
@@ -235,6 +216,7 @@ class Reading:
     error_rate: float
     cpu_usage: float
     memory_usage: float
+    extra: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What an SDK's endpoint answers: `{"metrics": {five numbers}}`, believed only if it is exactly that.
+"""What an SDK answers: `{"metrics": {five numbers}}`, believed only if it is exactly that.
 
 Every detail names one of our own fields and never repeats what the target sent.
 """
@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 
 from core.errors import CollectError
-from core.types import EXTRA_PATTERN, MAX_EXTRA, METRICS, SHARES, CollectCode, Reading
+from core.types import EXTRA_PATTERN, MAX_EXTRA, METRICS, SHARES, CollectCode, Metric, Reading
 
 MAX_BODY_BYTES: Final = 65_536
 _FIELDS: Final = ("metrics", *METRICS)
@@ -55,9 +55,7 @@ def parse(body: bytes) -> Reading:
     metrics = document.get("metrics") if isinstance(document, dict) else None
     if not isinstance(metrics, dict):
         raise _invalid("metrics is missing or not an object")
-    return Reading(
-        **{name: _number(metrics, name) for name in METRICS}, extra=find_extra(metrics) or None
-    )
+    return make_reading({name: _number(metrics, name) for name in METRICS}, find_extra(metrics))
 
 
 def load_json(body: bytes) -> Any:  # noqa: ANN401 - whatever the target sent
@@ -97,29 +95,37 @@ def to_float(value: object) -> float | None:
         return math.inf
 
 
-def check_range(name: str, number: float) -> float:
-    """Return a value of the metric `name` if it can be one: finite, not negative, a share up to 1.
+def make_reading(numbers: Mapping[str, float], extra: Mapping[str, float]) -> Reading:
+    """Return a reading if each of the five is finite, not negative, and as a share at most 1.
 
     Raises:
         CollectError: `payload_invalid`.
     """
-    if not math.isfinite(number):
-        raise _invalid(f"{name} is not finite")
-    if number < 0:
-        raise _invalid(f"{name} is negative")
-    if number > 1 and name in SHARES:
-        raise _invalid(f"{name} is above 1, it must be a share in 0..1")
-    return number
+    for name in METRICS:
+        if not math.isfinite(numbers[name]):
+            raise _invalid(f"{name} is not finite")
+        if numbers[name] < 0:
+            raise _invalid(f"{name} is negative")
+        if numbers[name] > 1 and name in SHARES:
+            raise _invalid(f"{name} is above 1, it must be a share in 0..1")
+    return Reading(
+        requests_per_sec=numbers[Metric.REQUESTS_PER_SEC],
+        latency_p95=numbers[Metric.LATENCY_P95],
+        error_rate=numbers[Metric.ERROR_RATE],
+        cpu_usage=numbers[Metric.CPU_USAGE],
+        memory_usage=numbers[Metric.MEMORY_USAGE],
+        extra=extra or None,
+    )
 
 
 def _number(metrics: dict[str, Any], name: str) -> float:
-    """Return one metric as a finite float in its range."""
+    """Return one metric as a float."""
     if name not in metrics:
         raise _invalid(f"{name} is missing")
     number = to_float(metrics[name])
     if number is None:
         raise _invalid(f"{name} is not a number")
-    return check_range(name, number)
+    return number
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

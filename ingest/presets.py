@@ -48,14 +48,17 @@ PRESETS: Final = {
 }
 
 
-def expand(preset: str, select: str, window: str, memory_bytes: int) -> dict[str, str]:
+def expand(
+    preset: str, select: str, *, window: str = "2m", memory_bytes: int, cpus: float = 1.0
+) -> dict[str, str]:
     """Return the five expressions of a preset.
 
     Args:
         preset: One of `PRESETS`.
         select: Matchers of the service's series, like `job="shop",env="prod"`.
         window: PromQL duration the rates are over; at least twice the scrape interval.
-        memory_bytes: What the service may use in all; the share is of this.
+        memory_bytes: What one process of the service may use; the share is of this.
+        cpus: Processors one process of the service may use; the share is of this.
 
     Raises:
         InvalidInputError: One of them is not as it must be.
@@ -66,19 +69,20 @@ def expand(preset: str, select: str, window: str, memory_bytes: int) -> dict[str
         raise InvalidInputError("window: must be a PromQL duration like 1m or 30s")
     if not all(_SELECT.fullmatch(part) for part in select.split(",")):
         raise InvalidInputError('select: must be matchers like job="shop",env="prod"')
-    if memory_bytes <= 0:
-        raise InvalidInputError("memory_bytes: must be positive")
+    if memory_bytes <= 0 or not 0 < cpus <= 10_000:
+        raise InvalidInputError("memory_bytes, cpus: must be positive")
     names = PRESETS[preset]
     total = f"sum(rate({names.requests}{{{select}}}[{window}]))"
     failed = f"sum(rate({names.requests}{{{select},{names.failed}}}[{window}]))"
     buckets = f"sum by (le) (rate({names.latency}_bucket{{{select}}}[{window}]))"
     busy = f"avg(rate(process_cpu_seconds_total{{{select}}}[{window}]))"
-    resident = f"sum(process_resident_memory_bytes{{{select}}})"
+    resident = f"avg(process_resident_memory_bytes{{{select}}})"
     return {
         Metric.REQUESTS_PER_SEC: total,
         Metric.LATENCY_P95: f"1000 * histogram_quantile(0.95, {buckets})",
         # A service that never failed has no series of failures: that is 0 of what it served.
         Metric.ERROR_RATE: f"({failed} or 0 * {total}) / {total}",
-        Metric.CPU_USAGE: f"clamp_max({busy}, 1)",
-        Metric.MEMORY_USAGE: f"clamp_max({resident} / {memory_bytes}, 1)",
+        # Rates are extrapolated: a busy process may seem to use a hair more than there is.
+        Metric.CPU_USAGE: f"clamp_max({busy} / {cpus:g}, 1)",
+        Metric.MEMORY_USAGE: f"{resident} / {memory_bytes}",
     }

@@ -8,24 +8,24 @@ too: without requests there are no errors and no latency, and both are told as 0
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from core.errors import CollectError, InvalidInputError
 from core.types import METRICS, CollectCode, Metric, Reading, Target
 from ingest import payload
-from ingest.web import Route, Web
+from ingest.web import Occasion, Route, Web
 
 MAX_QUERY_LENGTH: Final = 2_000
 MAX_POINTS: Final = 10_000
 """Of one metric in one answer; a Prometheus itself refuses more than 11,000."""
 MAX_RANGE_BYTES: Final = 4_194_304
 LABEL: Final = "seqpulse"
-_WITHOUT_TRAFFIC: Final = (Metric.LATENCY_P95, Metric.ERROR_RATE)
+_WITHOUT_TRAFFIC: Final = (Metric.LATENCY_P95.value, Metric.ERROR_RATE.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ def check_queries(queries: Mapping[str, str]) -> None:
             raise InvalidInputError(f"queries: {name} is longer than {MAX_QUERY_LENGTH} characters")
 
 
-async def collect(web: Web, route: Route, target: Target, slot_at: datetime) -> Reading:
-    """Evaluate the expressions at `slot_at`.
+async def collect(web: Web, route: Route, target: Target, occasion: Occasion) -> Reading:
+    """Evaluate the expressions at the slot's planned moment, however late the read is.
 
     Raises:
         CollectError: The answer is not an agreed one; `no_data` if a metric has no value.
         httpx.HTTPError: No complete answer came.
     """
-    moment = slot_at.timestamp()
+    moment = occasion.slot_at.timestamp()
     form = {"query": combine(target.queries), "time": f"{moment:.3f}"}
     body = await _ask(web, route, target, "query", form, payload.MAX_BODY_BYTES)
     found = dict(_values(body, "vector"))
@@ -119,7 +119,7 @@ def to_reading(values: Mapping[str, float]) -> Reading:
     for name in METRICS:
         if math.isnan(numbers.get(name, math.nan)):
             raise CollectError(CollectCode.NO_DATA, f"{name} has no value at this moment")
-    return Reading(**{name: payload.check_range(name, numbers[name]) for name in METRICS})
+    return payload.make_reading(numbers, {})
 
 
 async def _ask(

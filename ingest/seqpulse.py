@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-from datetime import UTC, datetime
-
 from core.types import Reading, Target
 from ingest import payload
 from ingest.signature import sign
-from ingest.web import Route, Web
+from ingest.web import Occasion, Route, Web
 
 
-async def collect(web: Web, route: Route, target: Target, _slot_at: datetime) -> Reading:
+async def collect(web: Web, route: Route, target: Target, occasion: Occasion) -> Reading:
     """Read what the service reports now; the endpoint knows of no other moment.
 
     Raises:
@@ -22,11 +19,6 @@ async def collect(web: Web, route: Route, target: Target, _slot_at: datetime) ->
     if target.hmac_secret is not None:
         path = route.url.raw_path.decode("ascii")
         headers |= sign(
-            target.hmac_secret, "GET", path, target.project_id, datetime.now(UTC), new_nonce()
+            target.hmac_secret, "GET", path, target.project_id, occasion.now, occasion.nonce
         )
     return payload.parse(await web.exchange(route, headers))
-
-
-def new_nonce() -> str:
-    """Return 128 random bits as text."""
-    return secrets.token_urlsafe(16)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import httpx
@@ -41,6 +41,20 @@ class Route:
     def host(self) -> str:
         """The name or address in the URL, in lower case."""
         return guard.host_of(self.url).removesuffix(".")
+
+
+class Occasion(NamedTuple):
+    """What is special about one read.
+
+    Attributes:
+        slot_at: The moment the numbers should be of.
+        now: The moment the read is signed with.
+        nonce: A text never used before.
+    """
+
+    slot_at: datetime
+    now: datetime
+    nonce: str
 
 
 class Web:

@@ -22,6 +22,7 @@ from core.database import Connection, connect, create_pool
 from core.errors import SettingsError
 from core.settings import Settings
 from ingest.collector import Collector
+from ingest.turns import Turns
 from scheduler import tasks
 from scheduler import worker as loop
 from sql import embedded, installation
@@ -133,7 +134,11 @@ async def _work(url: str, settings: Settings) -> None:
             timeout_seconds=settings.collect_timeout_seconds,
             slot_seconds=settings.slot_seconds,
             target_allow=settings.target_allow,
+            target_hosts=settings.target_hosts,
+            target_ports=settings.target_ports,
             max_concurrency=min(settings.worker_concurrency, MAX_READS),
+            host_reads_per_second=settings.host_reads_per_second,
+            take_turn=Turns(pool, settings.slot_seconds).take,
         ) as collector,
     ):
         context = tasks.Context(

@@ -26,18 +26,3 @@ INSERT INTO api_keys (id, project_id, digest) VALUES ($1, $2, $3)
 
 -- name: revoke_api_keys
 UPDATE api_keys SET revoked_at = now() WHERE project_id = $1 AND revoked_at IS NULL
-
--- name: put_target
-INSERT INTO targets (project_id, env, endpoint) VALUES ($1, $2, $3)
-ON CONFLICT (project_id, env)
-DO UPDATE SET endpoint = excluded.endpoint, updated_at = now()
-        WHERE targets.endpoint <> excluded.endpoint
-
--- name: targets
-SELECT env, endpoint FROM targets WHERE project_id = $1 ORDER BY env
-
--- name: target
-SELECT t.endpoint, p.plan, p.hmac_secret_encrypted
-  FROM targets t
-  JOIN projects p ON p.id = t.project_id
- WHERE t.project_id = $1 AND t.env = $2

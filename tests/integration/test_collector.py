@@ -6,11 +6,12 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from unittest.mock import AsyncMock
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -231,8 +232,7 @@ async def test_a_forbidden_target_is_never_touched(endpoint: str) -> None:
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
     """Let the DNS give these answers, one after the other, and then none."""
     found = [[(0, 0, 0, "", (address, 0)) for address in answer] for answer in answers]
-    resolver = AsyncMock(side_effect=found)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver)
+    monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=found))
 
 
 async def test_the_name_is_asked_for_once_and_its_second_address_is_tried(
@@ -257,13 +257,12 @@ async def test_a_name_that_turns_to_a_private_address_is_refused(
 
 
 async def test_a_slow_dns_counts_towards_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hang(*_: object, **__: object) -> None:
-        await asyncio.Event().wait()
-
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20) and [])
     async with collector(timeout=0.1) as reads:
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
         with pytest.raises(CollectError) as caught:
             await reads.collect(target("http://service.test/"))
+        over.set()
     assert caught.value.code is CollectCode.TIMEOUT
 
 

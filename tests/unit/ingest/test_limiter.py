@@ -27,11 +27,11 @@ class Patient:
 
     def admit(self, project: UUID, env: str = "prod") -> AbstractAsyncContextManager[None]:
         target = Target(project, env, "http://x/", FOUR)
-        return self.limits.admit(target, self.patience)
+        return self.limits.admit(target, "x", self.patience)
 
     @property
     def buckets(self) -> int:
-        return len(self.limits._buckets)
+        return len(self.limits._targets)
 
 
 def limiter(patience: float = 0.0, slot: float = 60.0, places: int = 100) -> Patient:
@@ -47,7 +47,7 @@ async def admitted(limits: Patient, times: int, project: UUID = PROJECT) -> int:
 
     results = await asyncio.gather(*(read() for _ in range(times)), return_exceptions=True)
     refused = [result for result in results if isinstance(result, CollectError)]
-    assert all(error.code is CollectCode.RATE_LIMITED for error in refused)
+    assert all(error.code is CollectCode.THROTTLED for error in refused)
     assert all(not error.permanent for error in refused)
     return times - len(refused)
 
@@ -111,7 +111,7 @@ async def test_places_are_shared_by_all_projects_and_given_back() -> None:
         with pytest.raises(CollectError, match="same time") as caught:
             async with limits.admit(uuid4()):
                 pass
-        assert caught.value.code is CollectCode.RATE_LIMITED
+        assert caught.value.code is CollectCode.THROTTLED
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             async with limits.admit(uuid4()):
