@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import secrets
+from core.cli import targets as target_commands
 from core.cli import wiring
 from core.database import Connection
 from core.settings import Settings
@@ -21,6 +22,7 @@ from sql import projects, targets
 from sql.targets import Configured
 
 app = typer.Typer(help="Create and look at projects.", no_args_is_help=True)
+app.add_typer(target_commands.app, name="target")
 console = Console()
 
 
