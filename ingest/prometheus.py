@@ -60,11 +60,8 @@ async def collect(web: Web, route: Route, target: Target, occasion: Occasion) ->
         CollectError: The answer is not an agreed one; `no_data` if a metric has no value.
         httpx.HTTPError: No complete answer came.
     """
-    moment = occasion.slot_at.timestamp()
-    form = {"query": combine(target.queries), "time": f"{moment:.3f}"}
-    body = await _ask(web, route, target, "query", form, payload.MAX_BODY_BYTES)
-    found = dict(_values(body, "vector"))
-    return to_reading({name: points[0][1] for name, points in found.items()})
+    form = {"query": combine(target.queries), "time": f"{occasion.slot_at.timestamp():.3f}"}
+    return parse(await _ask(web, route, target, "query", form, payload.MAX_BODY_BYTES))
 
 
 async def collect_range(
@@ -76,22 +73,39 @@ async def collect_range(
         CollectError: The answer is not an agreed one.
         httpx.HTTPError: No complete answer came.
     """
-    first = span.first_at.timestamp()
     form = {
         "query": combine(target.queries),
-        "start": f"{first:.3f}",
+        "start": f"{span.first_at.timestamp():.3f}",
         "end": f"{span.last_at.timestamp():.3f}",
         "step": f"{span.step.total_seconds():.3f}",
     }
     body = await _ask(web, route, target, "query_range", form, MAX_RANGE_BYTES)
-    moments: dict[int, dict[str, float]] = {}
-    for name, points in _values(body, "matrix"):
-        for at, value in points:
-            moments.setdefault(round((at - first) / span.step.total_seconds()), {})[name] = value
+    return parse_range(body, span)
+
+
+def parse(body: bytes) -> Reading:
+    """Return the five numbers in the answer to an instant query.
+
+    Raises:
+        CollectError: It is not an agreed one; `no_data` if a metric has no value.
+    """
+    return to_reading({name: points[0][1] for name, points in _values(body, "vector")})
+
+
+def parse_range(body: bytes, span: Span) -> dict[datetime, Reading]:
+    """Return the readings in the answer to a range query, by the moments that were asked for.
+
+    Raises:
+        CollectError: It is not an agreed one.
+    """
+    series = {name: dict(points) for name, points in _values(body, "matrix")}
     readings: dict[datetime, Reading] = {}
-    for index, values in sorted(moments.items()):
+    for index in range(round((span.last_at - span.first_at) / span.step) + 1):
+        moment = span.first_at + index * span.step
+        at = round(moment.timestamp(), 3)  # Prometheus counts in milliseconds
+        values = {name: points[at] for name, points in series.items() if at in points}
         with suppress(CollectError):
-            readings[span.first_at + index * span.step] = to_reading(values)
+            readings[moment] = to_reading(values)
     return readings
 
 
@@ -161,8 +175,7 @@ def _series(series: object) -> tuple[str, list[tuple[float, float]]]:
         case {"metric": {"seqpulse": str(name)}, "value": [*point]} if name in METRICS:
             return name, [_point(point)]
         case {"metric": {"seqpulse": str(name)}, "values": [*points]} if name in METRICS:
-            if len(points) <= MAX_POINTS:
-                return name, [_point(point) for point in points]
+            return name, [_point(point) for point in points]
     raise _invalid("the answer is not that of a Prometheus")
 
 

@@ -226,3 +226,28 @@ def test_reading_numbers_as_addresses_is_never_left_to_the_resolver(host: str) -
     except (InvalidInputError, OSError):
         return
     assert str(ip_address(found)) == found
+
+
+@pytest.mark.parametrize(("port", "allowed"), [(80, True), (8000, True), (8010, True), (22, False)])
+async def test_ports_are_restricted_by_setting(port: int, *, allowed: bool) -> None:
+    rules = parse_rules(["127.0.0.0/8"], [], ["80", "8000-8010"])
+    if allowed:
+        assert await resolve("127.0.0.1", port, rules)
+        return
+    with pytest.raises(CollectError, match="SEQPULSE_TARGET_PORTS") as caught:
+        await resolve("127.0.0.1", port, rules)
+    assert (caught.value.code, caught.value.permanent) == (CollectCode.FORBIDDEN_TARGET, True)
+
+
+@pytest.mark.parametrize(
+    "host", ["prometheus.internal", "PROMETHEUS.Internal", "prometheus.internal."]
+)
+async def test_an_allowed_name_may_lead_anywhere_and_no_other(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = parse_rules([], ["Metrics.internal"])
+    answer_with(monkeypatch, "10.0.0.7")
+    assert await resolve(host, 9090, rules) == (ip_address("10.0.0.7"),)
+    for other in ("x.metrics.internal", "metrics.internal.evil.example", "10.0.0.7"):
+        with pytest.raises(CollectError):
+            await resolve(other, 9090, rules)

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import CollectError
 from core.types import CollectCode, Plan, Target
-from ingest.limiter import Limiter
+from ingest.limiter import Limiter, Turn
 
 PROJECT = UUID(int=1)
 FOUR = Plan("four", post_slots=(5,), calls_per_minute=1, reads_per_slot=4)
@@ -149,3 +149,66 @@ async def test_environments_of_a_project_do_not_starve_each_other() -> None:
     assert await admitted(limits, 10) == 4
     async with limits.admit(PROJECT, env="preview-1"):
         pass
+
+
+async def test_a_project_holds_only_its_share_of_the_places() -> None:
+    limits = limiter(patience=0.05, places=8)
+    async with AsyncExitStack() as stack:
+        for number in range(2):
+            await stack.enter_async_context(limits.admit(PROJECT, env=f"preview-{number}"))
+        with pytest.raises(CollectError, match="same time"):
+            async with limits.admit(PROJECT, env="preview-2"):
+                pass
+        async with limits.admit(uuid4()):
+            pass
+
+
+@pytest.mark.parametrize(("workers", "distance"), [(1, 0.02), (3, 0.06)])
+async def test_the_workers_share_what_a_host_may_have(workers: int, distance: float) -> None:
+    async def take(_: Target) -> Turn:
+        return Turn(0.0, workers)
+
+    loop = asyncio.get_running_loop()
+    limits = Limiter(slot_seconds=60, max_concurrency=100, host_reads_per_second=50, take_turn=take)
+    times = []
+
+    async def read(host: str) -> None:
+        async with limits.admit(Target(uuid4(), "prod", "http://x/", FOUR), host, 10):
+            times.append(loop.time())
+
+    await read("warm")  # hears how many workers there are
+    times.clear()
+    await asyncio.gather(*(read("busy") for _ in range(5)))
+    assert times[-1] - times[0] >= 4 * distance - 0.005
+    times.clear()
+    await asyncio.gather(*(read(f"host-{number}") for number in range(5)))
+    assert times[-1] - times[0] < distance, "other hosts wait for nobody"
+
+
+async def test_a_turn_that_others_took_is_waited_for_outside() -> None:
+    answers = [Turn(0.0, 2), Turn(7.5, 2)]
+
+    async def take(_: Target) -> Turn:
+        return answers.pop(0)
+
+    limits = Patient(Limiter(slot_seconds=60, max_concurrency=1, take_turn=take), 0.5)
+    async with limits.admit(PROJECT):
+        pass
+    with pytest.raises(CollectError, match="more than 4 reads") as caught:
+        async with limits.admit(PROJECT):
+            pass
+    assert caught.value.code is CollectCode.THROTTLED
+    assert caught.value.retry_after_seconds == 7.5
+
+
+async def test_a_database_that_fails_is_our_fault_and_keeps_no_place() -> None:
+    async def fail(_: Target) -> Turn:
+        raise OSError("postgresql://user:hunter2@db")
+
+    limits = Patient(Limiter(slot_seconds=60, max_concurrency=1, take_turn=fail), 0.5)
+    for _ in range(3):
+        with pytest.raises(CollectError) as caught:
+            async with limits.admit(PROJECT):
+                pass
+        assert caught.value.code is CollectCode.INTERNAL
+        assert "hunter2" not in str(caught.value)

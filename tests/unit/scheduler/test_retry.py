@@ -39,6 +39,22 @@ def test_retry_after_is_honoured() -> None:
     assert pause(asked, 1, seconds_left=10) is None
 
 
+def test_what_is_wrong_in_itself_is_tried_once_more() -> None:
+    invalid = CollectError(CollectCode.PAYLOAD_INVALID, "negative")
+    assert [pause(invalid, attempt) for attempt in (1, 2, 3)] == [5, None, None]
+
+
+def test_being_throttled_costs_no_attempt_but_ends_with_the_slot() -> None:
+    throttled = CollectError(CollectCode.THROTTLED, "later", retry_after_seconds=10)
+    assert [pause(throttled, attempt) for attempt in (1, 4, 99)] == [11, 11, 11]
+    assert pause(throttled, 1, seconds_left=11) is None
+
+
+def test_a_baseline_rests_longer_and_longer_but_never_for_good() -> None:
+    rests = [retry.rest_seconds(failures, 60) / 60 for failures in (1, 4, 5, 6, 7, 8, 9, 10_000)]
+    assert rests == [0, 0, 1.5, 2.5, 4.5, 8.5, 10.5, 10.5]
+
+
 @given(st.floats(0, 1), st.integers(1, 10), st.floats(-10, 100))
 def test_a_pause_lies_within_jitter_and_deadline(
     chance: float, attempt: int, seconds_left: float
