@@ -49,6 +49,8 @@ CONCURRENCY: Final = 100
 MINUTE: Final = 60.0
 RATIO_BOUND: Final = 0.60
 LATE_BOUND: Final = 1.0
+PREPARATION: Final = 45.0
+"""Seconds in which the projects are written, before the first slot is due."""
 
 
 @contextmanager
@@ -168,14 +170,16 @@ async def watch_all(
     async with scratch_database(server_url, prefix="collect") as url, ready(url, vault, 60) as it:
         conn = await connect(url)
         team = await found(conn, vault, [urls[number % len(urls)] for number in range(count)])
-        now = await conn.fetchval("SELECT now()")
+        first_at = await conn.fetchval("SELECT now()") + timedelta(seconds=PREPARATION)
         async with conn.transaction():
             for project_id in team:
                 await baseline.watch(
-                    conn, project_id, "prod", None, first_at=now, interval_seconds=MINUTE
+                    conn, project_id, "prod", None, first_at=first_at, interval_seconds=MINUTE
                 )
         async with working(url, partial(tasks.handle, context=it)):
-            await queue.wake(conn)
+            left = (first_at - await conn.fetchval("SELECT now()")).total_seconds()
+            assert left > 0, "the preparation took too long"
+            await asyncio.sleep(left)
             used = time.process_time()
             await asyncio.sleep(minutes * MINUTE)
             used = time.process_time() - used

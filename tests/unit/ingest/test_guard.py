@@ -239,9 +239,7 @@ async def test_ports_are_restricted_by_setting(port: int, *, allowed: bool) -> N
     assert (caught.value.code, caught.value.permanent) == (CollectCode.FORBIDDEN_TARGET, True)
 
 
-@pytest.mark.parametrize(
-    "host", ["prometheus.internal", "PROMETHEUS.Internal", "prometheus.internal."]
-)
+@pytest.mark.parametrize("host", ["metrics.internal", "METRICS.Internal", "metrics.internal."])
 async def test_an_allowed_name_may_lead_anywhere_and_no_other(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
