@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from core.errors import CollectError
 from core.types import CollectCode
@@ -22,6 +23,7 @@ def collect_pause(
     error: CollectError,
     *,
     attempt: int,
+    since_slot_seconds: float,
     seconds_left: float,
     pauses: Sequence[float],
     chance: float,
@@ -31,26 +33,34 @@ def collect_pause(
     Args:
         error: Why this attempt failed; a permanent one is not tried again, and a target that
             named a pause (Retry-After) gets at least that.
-        attempt: Attempts so far, from 1. Being throttled is no failure of the target: it is
-            tried again as long as there is time.
+        attempt: Attempts so far, from 1, those included in which we were throttled.
+        since_slot_seconds: Time since the slot's planned moment.
         seconds_left: Time to the slot's deadline; a pause leaves `MIN_READ_SECONDS` of it.
         pauses: Seconds before the second, third, ... attempt.
         chance: Uniform in 0..1; spreads the retries of many slots by +- `JITTER_RATIO`.
     """
-    if error.permanent or _is_hopeless(error.code, attempt):
-        return None
+    failures = min(attempt, 1 + _count_over(since_slot_seconds, pauses))
+    given_up = error.permanent or (
+        error.code is CollectCode.PAYLOAD_INVALID and failures >= INVALID_ATTEMPTS
+    )
     named = error.retry_after_seconds or 0.0
-    if error.code is CollectCode.THROTTLED:
+    if error.code is CollectCode.THROTTLED:  # no failure of the target, so it costs no attempt
         pause = named * (1 + JITTER_RATIO * chance)
-    elif attempt <= len(pauses):
-        pause = max(pauses[attempt - 1] * (1 + JITTER_RATIO * (2 * chance - 1)), named)
-    else:
+    elif given_up or failures > len(pauses):
         return None
+    else:
+        pause = max(pauses[failures - 1] * (1 + JITTER_RATIO * (2 * chance - 1)), named)
     return pause if pause + MIN_READ_SECONDS <= seconds_left else None
 
 
-def _is_hopeless(code: CollectCode, attempt: int) -> bool:
-    return code is CollectCode.PAYLOAD_INVALID and attempt >= INVALID_ATTEMPTS
+def _count_over(seconds: float, pauses: Sequence[float]) -> int:
+    """Return how many of the pauses can be over after so long, one after the other.
+
+    Attempts in which we were throttled do not show in the number of attempts alone; but nobody
+    can have failed three times whose first two pauses are not over.
+    """
+    over = accumulate(pause * (1 - JITTER_RATIO) for pause in pauses)
+    return sum(seconds >= end for end in over)
 
 
 def rest_seconds(failures: int, interval_seconds: float) -> float:

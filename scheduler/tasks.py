@@ -73,13 +73,7 @@ async def collect(job: Job, context: Context) -> Outcome:
     except NotFoundError:
         return Outcome(Status.FAILED, last_error="the target is gone")
     except CollectError as error:
-        pause = retry.collect_pause(
-            error,
-            attempt=job.attempt,
-            seconds_left=left - (time.monotonic() - claimed_at),
-            pauses=context.settings.collect_retry_seconds,
-            chance=random.random(),  # noqa: S311 - jitter, not a secret
-        )
+        pause = _choose_pause(job, error, time.monotonic() - claimed_at, context)
         if pause is not None:
             return Outcome(Status.RETRY, retry_in_seconds=pause, last_error=str(error))
         if target is not None:
@@ -87,6 +81,22 @@ async def collect(job: Job, context: Context) -> Outcome:
         return _missed(job, error)
     await _note(target, None, context)
     return Outcome(Status.COMPLETED, sample=Sample(job.slot, reading))
+
+
+def _choose_pause(
+    job: Job, error: CollectError, spent_seconds: float, context: Context
+) -> float | None:
+    """Return the pause before the next attempt at a job, by the clock of the database alone."""
+    left = math.inf if job.seconds_left is None else job.seconds_left
+    planned = (job.scheduled_at - job.slot_at).total_seconds()
+    return retry.collect_pause(
+        error,
+        attempt=job.attempt,
+        since_slot_seconds=planned + spent_seconds,
+        seconds_left=left - spent_seconds,
+        pauses=context.settings.collect_retry_seconds,
+        chance=random.random(),  # noqa: S311 - jitter, not a secret
+    )
 
 
 async def _note(target: Target, code: CollectCode | None, context: Context) -> None:
@@ -124,13 +134,7 @@ async def fill_baseline(job: Job, context: Context) -> Outcome:
     try:
         readings = await context.collector.collect_range(target, span)
     except CollectError as error:
-        pause = retry.collect_pause(
-            error,
-            attempt=job.attempt,
-            seconds_left=math.inf,
-            pauses=settings.collect_retry_seconds,
-            chance=random.random(),  # noqa: S311 - jitter, not a secret
-        )
+        pause = _choose_pause(job, error, 0.0, context)
         if pause is None:
             return Outcome(Status.FAILED, last_error=str(error))
         return Outcome(Status.RETRY, retry_in_seconds=pause, last_error=str(error))
