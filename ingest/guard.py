@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -86,6 +87,7 @@ def parse_rules(
     )
 
 
+@lru_cache(maxsize=4096)
 def check_url(text: str) -> httpx.URL:
     """Return the endpoint as a URL if it is one we would ever read; no DNS is asked.
 

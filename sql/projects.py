@@ -98,18 +98,27 @@ async def rotate_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey
 
 
 async def authenticate(conn: Connection, vault: Vault, text: str) -> Project | None:
-    """Return the project an API key belongs to, or None for anything that is not a live key."""
+    """Return the project an API key belongs to, or None for anything that is not a live key.
+
+    A key whose digest was made with the master key before gets one of the present master key.
+    """
     key = secrets.parse_api_key(text)
     if key is None:
         return None
     row = await conn.fetchrow(query("projects.by_api_key"), key.id)
-    if row is None or not secrets.same(row["digest"], vault.digest(key.secret)):
+    if row is None:
         return None
+    digest = vault.digest(key.secret)
+    if not secrets.same(row["digest"], digest):
+        previous = vault.previous
+        if previous is None or not secrets.same(row["digest"], previous.digest(key.secret)):
+            return None
+        await conn.execute(query("projects.refresh_api_key"), key.id, digest, vault.key_id)
     return _project(row)
 
 
 async def _add_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:
     key = secrets.new_api_key()
     digest = vault.digest(key.secret)
-    await conn.execute(query("projects.insert_api_key"), key.id, project_id, digest)
+    await conn.execute(query("projects.insert_api_key"), key.id, project_id, digest, vault.key_id)
     return key

@@ -178,8 +178,13 @@ async def _serve_all(
 
 
 def child_environment(url: str, settings: Settings) -> dict[str, str]:
-    """Return what a process of this installation must be told: the database and the key."""
-    return {"SEQPULSE_DATABASE_URL": url, "SEQPULSE_SECRET_KEY": settings.vault().master_key}
+    """Return what a process of this installation must be told: the database and the keys."""
+    vault = settings.vault()
+    return {
+        "SEQPULSE_DATABASE_URL": url,
+        "SEQPULSE_SECRET_KEY": vault.master_key,
+        "SEQPULSE_SECRET_KEY_PREVIOUS": vault.previous_key or "",
+    }
 
 
 def _stop_on_signals() -> asyncio.Event:

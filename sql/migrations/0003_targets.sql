@@ -1,4 +1,4 @@
--- Targets of more than one source, what is known of their health, and the turns of all workers.
+-- Targets of more than one source, their health, the turns of all workers, and rotated master keys.
 
 ALTER TABLE targets
     ADD COLUMN source           text NOT NULL DEFAULT 'seqpulse',
@@ -17,6 +17,10 @@ COMMENT ON COLUMN targets.header_encrypted IS 'A header that proves who we are: 
 COMMENT ON COLUMN targets.failures IS 'Slots missed in a row, of any phase';
 COMMENT ON COLUMN targets.last_code IS 'Why the last of them was missed';
 COMMENT ON COLUMN targets.rests_until IS 'The continuous baseline is not read before this moment';
+
+-- Digests cannot be made anew without the keys, so it must be known which master key they are of.
+ALTER TABLE api_keys ADD COLUMN key_id text;
+COMMENT ON COLUMN api_keys.key_id IS 'Master key of the digest; null: the first one';
 
 -- Unlogged: written once per read and worth nothing after a slot. A crash of the server forgets it.
 CREATE UNLOGGED TABLE turns (
