@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 
 from core import processes
-from core import settings as configuration
 from core.database import Connection
 from demo.stage import answering, free_port
 from tests.acceptance.installation import Installation
@@ -89,9 +88,8 @@ async def test_the_first_deploy_is_judged_against_a_baseline_of_before(
     installation.env["SEQPULSE_BASELINE_WINDOW_SECONDS"] = str(SLOTS)
     await installation.start_api()
     installation.start("worker")
-    cache_dir = configuration.load().cache_dir
     async with service(installation) as address:
-        with prometheus(cache_dir, address) as url:
+        with prometheus(address) as url:
             created = await seqpulse(installation, "create", "shop")
             installation.project = dict(line.rsplit(" ", 1) for line in created.splitlines())
             await scraped(installation, url, SLOTS + 6)
