@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
 import threading
 import traceback
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from unittest.mock import Mock
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import pytest
 
+from core.codes import SourceKind
 from core.errors import CollectError
-from core.types import CollectCode, Plan, Reading, Target
+from core.types import METRICS, CollectCode, Plan, Reading, Target
 from ingest.collector import Collector
 
 SECRET = "hmac_" + "5ec2e7" * 10
@@ -40,10 +45,11 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class ScriptedServer:
-    """A server on the loopback, and the request heads it got."""
+    """A server on the loopback, and the heads and bodies of the requests it got."""
 
     port: int = 0
     heads: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -59,7 +65,10 @@ async def serve(script: Script | bytes) -> AsyncIterator[ScriptedServer]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handlers.append(asyncio.current_task())
         try:
-            served.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if length := re.search(r"\r\nContent-Length: (\d+)\r\n", head):
+                served.bodies.append((await reader.readexactly(int(length[1]))).decode())
+            served.heads.append(head)
             if isinstance(script, bytes):
                 writer.write(script)
             else:
@@ -185,6 +194,62 @@ async def test_every_fault_has_its_code_and_tells_no_secret(fault: str) -> None:
     assert caught.value.__cause__ is None, "httpx's errors hold the request and its headers"
     told = "".join(traceback.format_exception(caught.value)) + repr(reads) + repr(caught.value)
     assert not any(secret in told for secret in (SECRET, "hunter2", "127.0.0.1"))
+
+
+@pytest.mark.parametrize("fault", FAULTS.keys() - BODIES.keys())
+async def test_a_prometheus_gets_no_more_patience_than_an_sdk(fault: str) -> None:
+    script, code = FAULTS[fault]
+    async with serve(script) as server, collector(timeout=0.4) as reads:
+        with pytest.raises(CollectError) as caught:
+            await reads.collect(prometheus_at(server.url))
+        assert len(server.heads) == 1
+    assert caught.value.code == code
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert not any(secret in told for secret in ("hunter2", "127.0.0.1", "vector"))
+
+
+@pytest.mark.parametrize("fault", ["endless headers", "endless chunks", "gzip bomb", "too large"])
+async def test_an_endless_answer_takes_no_memory(fault: str) -> None:
+    async with serve(FAULTS[fault][0]) as server, collector(timeout=5) as reads:
+        tracemalloc.start()
+        try:
+            with pytest.raises(CollectError):
+                await reads.collect(target(server.url))
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert most < 3_000_000
+
+
+def prometheus_at(url: str) -> Target:
+    return Target(
+        UUID(int=7),
+        "prod",
+        url,
+        GENEROUS,
+        source=SourceKind.PROMETHEUS,
+        queries=dict.fromkeys(METRICS, "vector(1)"),
+        header=("Authorization", "Bearer hunter2"),
+    )
+
+
+async def test_a_prometheus_is_asked_for_the_slot_s_own_moment_with_our_credential() -> None:
+    slot_at = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    result = [
+        {"metric": {"seqpulse": name}, "value": [slot_at.timestamp(), str(value)]}
+        for name, value in asdict(READING).items()
+        if name in METRICS
+    ]
+    document = {"status": "success", "data": {"resultType": "vector", "result": result}}
+    answer = response(json.dumps(document).encode())
+    async with serve(answer) as server, collector() as reads:
+        aim = prometheus_at(server.url.replace("/metrics", "/prom/"))
+        assert await reads.collect(aim, slot_at=slot_at) == READING
+    assert server.heads[0].startswith("POST /prom/api/v1/query HTTP/1.1\r\n")
+    assert "\r\nAuthorization: Bearer hunter2\r\n" in server.heads[0]
+    sent = parse_qs(server.bodies[0])
+    assert sent["time"] == ["1767323045.678"]
+    assert sent["query"][0].count("label_replace((vector(1)\n)") == 5
 
 
 async def test_the_request_is_plain_and_keeps_no_memory() -> None:
