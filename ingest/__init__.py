@@ -1,6 +1,6 @@
 """Ingest: one rate-limited, SSRF-safe read of a target.
 
-`collector.Collector.collect` is the way in. It checks where the read would go (`guard`, `resolver`),
+`collector.Collector.collect` is the way in. It checks where a read would go (`guard`, `resolver`),
 waits for its turn (`limiter`, `turns`) and lets the target's source (`sources`: `seqpulse`,
 `prometheus`) ask its question through `web`. What comes out is a `core.types.Reading` or a
 `core.errors.CollectError`, nothing else. This is the only room that speaks HTTP to the outside.
