@@ -47,14 +47,25 @@ async def take_alone(_target: Target) -> Turn:
 
 @dataclass(slots=True)
 class _Bucket:
-    """A leaky bucket, and how many reads are waiting at it."""
+    """A leaky bucket, how many reads wait at it, and when the last one sent away may come back."""
 
     limiter: AsyncLimiter
     waiting: int = 0
+    promised_at: float = 0.0
 
     @property
     def as_good_as_new(self) -> bool:
         return self.limiter.has_capacity(self.limiter.max_rate)
+
+    def promise(self, soonest_seconds: float, step_seconds: float, most_seconds: float) -> float:
+        """Return how long to stay away, each a step longer than the one before.
+
+        Otherwise a thousand due slots of one target would all come back at once, for one turn.
+        """
+        now = asyncio.get_running_loop().time()
+        promised = max(now + soonest_seconds, self.promised_at + step_seconds)
+        self.promised_at = min(promised, now + max(soonest_seconds, most_seconds))
+        return self.promised_at - now
 
 
 class _Buckets:
@@ -120,7 +131,12 @@ class Limiter:
             CollectError: `throttled`, with the pause after which a turn comes free: at once if
                 the wait for the target would be too long, else when patience runs out.
         """
-        bucket = self._find_bucket(target, patience_seconds)
+        reads = target.plan.reads_per_slot
+        bucket = self._targets.find((target.project_id, target.env), reads, self._slot_seconds)
+        pause = self._slot_seconds / reads
+        # What leaks while we would wait counts as free; those who came first count as served.
+        if not bucket.limiter.has_capacity(1 + bucket.waiting - patience_seconds / pause):
+            raise self._send_away(target, bucket, pause)
         share = self._shares.setdefault(
             target.project_id, asyncio.Semaphore(max(1, self._max_concurrency // PROJECT_SHARE))
         )
@@ -131,21 +147,15 @@ class Limiter:
                     await held.enter_async_context(share)
                     await held.enter_async_context(self._places)
                     await self._wait_for_host(host)
+                    await self._take(target, bucket)  # last of all: the request follows at once
             except TimeoutError:
-                pause = self._slot_seconds / target.plan.reads_per_slot
                 raise _throttled("too many reads at the same time", pause) from None
-            await self._take(target)
             yield
 
-    def _find_bucket(self, target: Target, patience_seconds: float) -> _Bucket:
-        """Return the bucket of a target, unless the wait at it would be too long."""
+    def _send_away(self, target: Target, bucket: _Bucket, soonest_seconds: float) -> CollectError:
         reads = target.plan.reads_per_slot
-        bucket = self._targets.find((target.project_id, target.env), reads, self._slot_seconds)
-        pause = self._slot_seconds / reads
-        # What leaks while we would wait counts as free; those who came first count as served.
-        if not bucket.limiter.has_capacity(1 + bucket.waiting - patience_seconds / pause):
-            raise _spent(target, pause)
-        return bucket
+        pause = bucket.promise(soonest_seconds, self._slot_seconds / reads, self._slot_seconds)
+        return _throttled(f"more than {reads} reads of this target per slot", pause)
 
     async def _wait_for_host(self, host: str) -> None:
         """Wait for our worker's part of what a host may have.
@@ -156,7 +166,7 @@ class Limiter:
             seconds = self._workers / self._host_reads_per_second
             await _wait(self._hosts.find(host, 1, seconds))
 
-    async def _take(self, target: Target) -> None:
+    async def _take(self, target: Target, bucket: _Bucket) -> None:
         """Take the turn that counts for all workers."""
         try:
             pause_seconds, self._workers = await self._take_turn(target)
@@ -164,7 +174,7 @@ class Limiter:
             detail = f"no turn could be taken ({type(error).__name__})"
             raise CollectError(CollectCode.INTERNAL, detail) from None
         if pause_seconds > 0:
-            raise _spent(target, pause_seconds)
+            raise self._send_away(target, bucket, pause_seconds)
 
 
 async def _wait(bucket: _Bucket) -> None:
@@ -173,11 +183,6 @@ async def _wait(bucket: _Bucket) -> None:
         await bucket.limiter.acquire()
     finally:
         bucket.waiting -= 1
-
-
-def _spent(target: Target, pause: float) -> CollectError:
-    reads = target.plan.reads_per_slot
-    return _throttled(f"more than {reads} reads of this target per slot", pause)
 
 
 def _throttled(detail: str, pause: float) -> CollectError:

@@ -46,19 +46,25 @@ class Turns:
 
     async def _ask(self) -> None:
         """Ask until nobody waits; who comes meanwhile is in the next question."""
-        while self._waiting:
-            asked: dict[Key, tuple[Target, asyncio.Future[Turn]]] = {}
-            again = []
+        try:
             while self._waiting:
-                target, answer = self._waiting.popleft()
-                key = (target.project_id, target.env)
-                if key in asked:
-                    again.append((target, answer))  # a question holds a target once
-                elif not answer.done():
-                    asked[key] = (target, answer)
-            self._waiting.extend(again)
-            await self._answer(asked)
-        self._asking = None
+                await self._answer(self._choose())
+        finally:
+            self._asking = None
+
+    def _choose(self) -> dict[Key, tuple[Target, asyncio.Future[Turn]]]:
+        """Take those who wait out of the queue, but of each target only one."""
+        asked: dict[Key, tuple[Target, asyncio.Future[Turn]]] = {}
+        again = []
+        while self._waiting:
+            target, answer = self._waiting.popleft()
+            key = (target.project_id, target.env)
+            if key in asked:
+                again.append((target, answer))
+            elif not answer.done():
+                asked[key] = (target, answer)
+        self._waiting.extend(again)
+        return asked
 
     async def _answer(self, asked: dict[Key, tuple[Target, asyncio.Future[Turn]]]) -> None:
         try:

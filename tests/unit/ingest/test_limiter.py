@@ -77,7 +77,27 @@ async def test_who_is_turned_away_hears_when_a_turn_comes_free() -> None:
     with pytest.raises(CollectError, match="more than 4 reads") as caught:
         async with limits.admit(PROJECT):
             pass
-    assert caught.value.retry_after_seconds == 15
+    assert caught.value.retry_after_seconds == pytest.approx(15)
+
+
+async def test_those_sent_away_come_back_one_after_the_other(
+    turn_clock: Callable[[float], None],
+) -> None:
+    limits = limiter(patience=0.5)
+    await admitted(limits, 4)
+    pauses = []
+    for _ in range(6):
+        with pytest.raises(CollectError) as caught:
+            async with limits.admit(PROJECT):
+                pass
+        pauses.append(round(caught.value.retry_after_seconds or 0))
+    assert pauses == [15, 30, 45, 60, 60, 60], "a slot is long enough to stay away"
+    turn_clock(60)
+    await admitted(limits, 4)
+    with pytest.raises(CollectError) as caught:
+        async with limits.admit(PROJECT):
+            pass
+    assert round(caught.value.retry_after_seconds or 0) == 15
 
 
 async def test_only_as_many_wait_as_will_be_served() -> None:
@@ -198,7 +218,7 @@ async def test_a_turn_that_others_took_is_waited_for_outside() -> None:
         async with limits.admit(PROJECT):
             pass
     assert caught.value.code is CollectCode.THROTTLED
-    assert caught.value.retry_after_seconds == 7.5
+    assert caught.value.retry_after_seconds == pytest.approx(7.5)
 
 
 async def test_a_database_that_fails_is_our_fault_and_keeps_no_place() -> None:
