@@ -23,8 +23,10 @@ OPTIONS = ["--preset", "fastapi", "--select", 'job="shop"', "--window", "4s"]
 
 
 @asynccontextmanager
-async def service(installation: Installation) -> AsyncIterator[str]:
-    """A service under steady traffic; its address."""
+async def service(
+    installation: Installation,
+) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A service under steady traffic; its address and its process."""
     port = free_port()
     log = installation.stack.enter_context(installation.log_path.open("ab"))
     process = processes.start(["tests.scraped_service", str(port)], {}, log)
@@ -41,7 +43,7 @@ async def service(installation: Installation) -> AsyncIterator[str]:
 
     visitors = [asyncio.create_task(visit()) for _ in range(4)]
     try:
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}", process
     finally:
         for visitor in visitors:
             visitor.cancel()
@@ -49,7 +51,15 @@ async def service(installation: Installation) -> AsyncIterator[str]:
 
 
 async def seqpulse(installation: Installation, *arguments: str, credential: str = "") -> str:
-    done = await asyncio.to_thread(
+    done = await run(installation, *arguments, credential=credential)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def run(
+    installation: Installation, *arguments: str, credential: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "core.cli", "projects", *arguments],
         env=installation.env,
@@ -59,8 +69,6 @@ async def seqpulse(installation: Installation, *arguments: str, credential: str 
         timeout=30,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 async def scraped(installation: Installation, url: str, times: int) -> None:
@@ -72,6 +80,14 @@ async def scraped(installation: Installation, url: str, times: int) -> None:
             if answer.json()["data"]["result"]:
                 return
             await asyncio.sleep(0.2)
+
+
+async def died(installation: Installation, identity: str) -> bool:
+    """Whether Prometheus has noticed that the service is gone; it must not become zeros."""
+    check = await run(installation, "target", "check", identity)
+    if check.returncode:
+        assert check.stderr.startswith("seqpulse: no_data: ")
+    return check.returncode != 0
 
 
 async def call(installation: Installation, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +104,7 @@ async def test_the_first_deploy_is_judged_against_a_baseline_of_before(
     installation.env["SEQPULSE_BASELINE_WINDOW_SECONDS"] = str(SLOTS)
     await installation.start_api()
     installation.start("worker")
-    async with service(installation) as address:
+    async with service(installation) as (address, process):
         with prometheus(address) as url:
             created = await seqpulse(installation, "create", "shop")
             installation.project = dict(line.rsplit(" ", 1) for line in created.splitlines())
@@ -104,6 +120,10 @@ async def test_the_first_deploy_is_judged_against_a_baseline_of_before(
             finish = {"deployment_id": begun["deployment_id"], "result": "success"}
             await call(installation, "/deployments/finish", finish)
             verdict = await verdict_of(installation, begun["deployment_id"])
+            process.kill()
+            async with asyncio.timeout(30):
+                while not await died(installation, identity):  # noqa: ASYNC110 - others notice it
+                    await asyncio.sleep(0.2)
     assert verdict["coverage_ratio"] == 1.0
     assert (verdict["verdict"], verdict["conclusive"]) == ("ok", True)
     evidence = {row["metric"]: row for row in verdict["evidence"]}
