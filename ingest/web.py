@@ -27,6 +27,8 @@ from ingest.resolver import Resolver
 
 MAX_DETAIL_LENGTH: Final = 200
 MAX_RETRY_AFTER_SECONDS: Final = 3600.0
+CONNECT_SECONDS: Final = 2.0
+"""An address that says nothing for so long is left for the next one, if there is one."""
 FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -134,8 +136,8 @@ class Web:
         """Send the request to the first address that accepts a connection."""
         *others, last = addresses
         for address in others:
-            with suppress(httpx.ConnectError):
-                return await self._send(address, url, headers, form)
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await self._send(address, url, headers, form, CONNECT_SECONDS)
         return await self._send(last, url, headers, form)
 
     async def _send(
@@ -144,6 +146,7 @@ class Web:
         url: httpx.URL,
         headers: Mapping[str, str],
         form: bytes | None,
+        connect_seconds: float | None = None,
     ) -> httpx.Response:
         """Send the request to one address; TLS is still verified for the name."""
         name = guard.host_of(url).removesuffix(".")  # as certificates spell it
@@ -152,7 +155,7 @@ class Web:
             url.copy_with(host=str(address)),
             headers=headers,
             content=form,
-            extensions={"sni_hostname": name},
+            extensions={"sni_hostname": name, "timeout": {"connect": connect_seconds}},
         )
         return await self._transport.handle_async_request(request)
 

@@ -36,7 +36,10 @@ class Configured:
 
 
 async def put(conn: Connection, project_id: UUID, env: str, endpoint: str) -> None:
-    """Make `endpoint` the target of a project in an environment, unless another source is set.
+    """Make `endpoint` the target of a project in an environment.
+
+    It is ignored where the operator has configured another source, or a credential that must not
+    be sent elsewhere.
 
     Raises:
         InvalidInputError: That is no name of an environment.

@@ -1,10 +1,12 @@
 -- name: put
--- What CI says of its endpoint does not count where the operator chose another source.
+-- What CI says of its endpoint does not count where the operator chose another source or gave a
+-- credential: whoever holds an API key could have it sent to himself.
 INSERT INTO targets (project_id, env, endpoint) VALUES ($1, $2, $3)
 ON CONFLICT (project_id, env)
 DO UPDATE SET endpoint = excluded.endpoint, updated_at = now(),
               failures = 0, last_code = NULL, rests_until = NULL
         WHERE targets.endpoint <> excluded.endpoint AND targets.source = 'seqpulse'
+          AND targets.header_encrypted IS NULL
 
 -- name: configure
 INSERT INTO targets (project_id, env, endpoint, source, queries, header_encrypted)

@@ -23,6 +23,7 @@ import pytest
 from core.codes import SourceKind
 from core.errors import CollectError
 from core.types import METRICS, CollectCode, Plan, Reading, Target
+from ingest import web
 from ingest.collector import Collector
 
 SECRET = "hmac_" + "5ec2e7" * 10
@@ -57,7 +58,7 @@ class ScriptedServer:
 
 
 @asynccontextmanager
-async def serve(script: Script | bytes) -> AsyncIterator[ScriptedServer]:
+async def serve(script: Script | bytes, port: int = 0) -> AsyncIterator[ScriptedServer]:
     """Read the head of one request, follow the script (or send these bytes), hang up."""
     served = ScriptedServer()
     handlers: list[asyncio.Task[None] | None] = []
@@ -78,7 +79,7 @@ async def serve(script: Script | bytes) -> AsyncIterator[ScriptedServer]:
         except (OSError, EOFError):
             writer.close()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(handle, "127.0.0.1", port) as server:
         served.port = server.sockets[0].getsockname()[1]
         yield served
         await asyncio.gather(*filter(None, handlers))
@@ -307,6 +308,23 @@ async def test_the_name_is_asked_for_once_and_its_second_address_is_tried(
         resolve_to(monkeypatch, ["127.0.0.2", "127.0.0.1"])
         await reads.collect(target(f"http://service.test:{server.port}/metrics"))
     assert f"Host: service.test:{server.port}\r\n" in server.heads[0]
+
+
+async def test_an_address_that_says_nothing_is_left_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.2", 0), backlog=1) as full:
+        port = full.getsockname()[1]
+        crowd = [socket.socket() for _ in range(8)]  # nobody accepts, so the next one hangs
+        for one in crowd:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.2", port))
+        async with serve(response(), port) as server, collector() as reads:
+            resolve_to(monkeypatch, ["127.0.0.2", "127.0.0.1"])
+            assert await reads.collect(target(f"http://service.test:{server.port}/")) == READING
+        for one in crowd:
+            one.close()
 
 
 async def test_a_name_that_turns_to_a_private_address_is_refused(

@@ -156,3 +156,16 @@ async def test_another_endpoint_begins_with_a_clean_slate(
     assert (await health(conn))[2] == "resting", "the same endpoint is no news"
     await targets.put(conn, job.project_id, "prod", target.url + "other")
     assert await health(conn) == (0, None, "fine")
+
+
+async def test_a_credential_is_never_sent_where_ci_points(
+    conn: Connection, vault: Vault, project: Project
+) -> None:
+    header = ("Authorization", "Bearer hunter2")
+    await targets.put(conn, project.id, "prod", "http://one/")
+    await targets.put(conn, project.id, "prod", "http://two/")
+    assert (await targets.load(conn, vault, project.id, "prod")).endpoint == "http://two/"
+    await targets.configure(conn, vault, project.id, "prod", "http://safe/", header=header)
+    await targets.put(conn, project.id, "prod", "http://evil/")
+    target = await targets.load(conn, vault, project.id, "prod")
+    assert (target.endpoint, target.header) == ("http://safe/", header)

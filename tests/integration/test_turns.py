@@ -53,6 +53,18 @@ async def test_a_target_has_so_many_turns_in_any_stretch_of_time(
     assert kept == READS
 
 
+async def test_a_clock_that_was_set_back_stops_nobody(conn: Connection, target: Target) -> None:
+    for _ in range(READS):
+        assert await take(conn, target.project_id) == 0
+    await shift(conn, -3600)
+    assert await take(conn, target.project_id) == 0
+    await conn.execute("DELETE FROM turns")
+    for _ in range(READS):
+        assert await take(conn, target.project_id) == 0
+    await shift(conn, -30)
+    assert 60 < await take(conn, target.project_id) <= 90, "half a minute is no proof"
+
+
 async def test_many_at_once_on_many_connections(pool: Pool, target: Target) -> None:
     async def ask() -> float:
         async with pool.acquire() as conn:
