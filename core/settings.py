@@ -129,7 +129,8 @@ class Settings(BaseSettings):
     def _ports(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for ports in value:
             first, _, last = ports.partition("-")
-            if not (_PORT.fullmatch(first) and _PORT.fullmatch(last or first)):
+            ends = [int(end) for end in (first, last or first) if _PORT.fullmatch(end)]
+            if len(ends) < 2 or not ends[0] <= ends[1] <= 65_535:
                 raise ValueError("must be ports like 443 or 8000-9000")
         return value
 

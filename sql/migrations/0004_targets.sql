@@ -44,12 +44,6 @@ SELECT t.project_id, p.name AS project, t.env, t.source, t.created_at, t.updated
 COMMENT ON VIEW report.targets IS 'Every target and how its last slots went';
 COMMENT ON COLUMN report.targets.health IS 'resting: failed for so long that its baseline pauses';
 
--- Codes under which a slot is missed because of us rather than of the target it was to be read from.
-CREATE FUNCTION is_ours(code text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN code IN ('deadline', 'internal', 'throttled', 'backed_off');
-COMMENT ON FUNCTION is_ours IS 'Whether a slot with this code was missed without asking the target';
-
 -- Codes that a broken network or resolver on our side brings about for everybody at once.
 CREATE FUNCTION is_unreachable(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -85,6 +85,15 @@ async def test_two_others_are_too_few(conn: Connection) -> None:
     assert not await blame_us(conn)
 
 
+async def test_only_what_our_side_can_bring_about_counts(conn: Connection) -> None:
+    codes = [code.value for code in CollectCode]
+    rows = await conn.fetch(
+        "SELECT code FROM unnest($1::text[]) AS c(code) WHERE is_unreachable(code)", codes
+    )
+    told = ["dns", "refused", "timeout", "tls", "network", "deadline", "internal"]
+    assert {row["code"] for row in rows} == set(told)
+
+
 async def test_the_view_counts_targets_by_the_minute(conn: Connection, others: None) -> None:
     await missed(conn, 2, CollectCode.DNS)
     await missed(conn, 3, CollectCode.STATUS)
