@@ -10,7 +10,8 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 import polars as pl
@@ -35,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 UNSETTLED_PAUSE_SECONDS: Final = 2.0
 ERROR_LENGTH: Final = 500
+NOBODY: Final = "no worker was there in time"
+MAX_SKIPPED: Final = 1_440
+"""Slots of a baseline that are recorded one by one after an outage: a day of minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ async def collect(job: Job, context: Context) -> Outcome:
     target = None
     try:
         if left <= 0:
-            raise CollectError(CollectCode.DEADLINE, "no worker was there in time", permanent=True)
+            await _record_skipped(job, -left, context)
+            raise CollectError(CollectCode.DEADLINE, NOBODY, permanent=True)
         async with context.pool.acquire() as conn:
             target = await targets.load(conn, context.vault, job.project_id, job.env)
         if target.rests and job.phase is None:
@@ -97,6 +102,22 @@ def _choose_pause(
         pauses=context.settings.collect_retry_seconds,
         chance=random.random(),  # noqa: S311 - jitter, not a secret
     )
+
+
+async def _record_skipped(job: Job, late_seconds: float, context: Context) -> None:
+    """Record the slots of a baseline that nobody will read: its job is planned past them."""
+    if job.phase is not None:
+        return
+    step = context.settings.baseline_interval_seconds
+    skipped = min(math.ceil(late_seconds / step), MAX_SKIPPED)
+    slots = [
+        replace(job.slot, slot_at=job.slot_at + number * timedelta(seconds=step))
+        for number in range(1, skipped + 1)
+    ]
+    async with context.pool.acquire() as conn:
+        await samples.insert_missed(
+            conn, [MissedSlot(slot, CollectCode.DEADLINE, NOBODY) for slot in slots]
+        )
 
 
 async def _note(target: Target, code: CollectCode | None, context: Context) -> None:

@@ -147,6 +147,31 @@ async def test_what_we_missed_ourselves_says_nothing_of_the_target(
     assert (target.asked, await health(conn)) == (0, (0, None, "fine"))
 
 
+@pytest.mark.parametrize(
+    ("late", "skipped"), [(0.0, 0), (1.0, 1), (60.0, 1), (60.1, 2), (150.0, 3), (1e9, 1440)]
+)
+async def test_slots_that_passed_while_no_worker_ran_are_missed_too(
+    conn: Connection, context: tasks.Context, job: Job, late: float, skipped: int
+) -> None:
+    late_job = job._replace(seconds_left=-late)
+    await tasks.collect(late_job, context)
+    outcome = await tasks.collect(late_job, context)
+    assert code_of(outcome) == CollectCode.DEADLINE
+    rows = await conn.fetch("SELECT slot_at, code FROM missed_slots ORDER BY slot_at")
+    minute = timedelta(minutes=1)
+    assert [row["slot_at"] for row in rows] == [
+        job.slot_at + number * minute for number in range(1, skipped + 1)
+    ]
+    assert all(row["code"] == "deadline" for row in rows)
+
+
+async def test_a_late_post_slot_skips_nothing(
+    conn: Connection, context: tasks.Context, job: Job
+) -> None:
+    await tasks.collect(job._replace(seconds_left=-500.0, phase=Phase.POST), context)
+    assert await conn.fetchval("SELECT count(*) FROM missed_slots") == 0
+
+
 async def test_another_endpoint_begins_with_a_clean_slate(
     conn: Connection, context: tasks.Context, target: Switch, job: Job
 ) -> None:
