@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -20,10 +19,11 @@ from api.schemas import (
     TriggerBody,
 )
 from api.state import ConnectionDep, State, StateDep
+from core.codes import SourceKind
 from core.errors import NotFoundError
 from core.types import Deployment, Project
 from scheduler import baseline, plan, queue
-from sql import deployments, projects, verdicts
+from sql import deployments, targets, verdicts
 from sql.deployments import Begin
 
 log = structlog.get_logger(__name__)
@@ -55,8 +55,11 @@ async def trigger(
             abandoned_seconds=state.settings.abandoned_seconds,
         )
         if begin is not Begin.EXISTING:
-            await _watch(conn, deployment, body.metrics_endpoint, state)
-            await queue.enqueue(conn, [plan.pre_job(deployment, state.settings.slot_seconds)])
+            source = await _watch(conn, deployment, body.metrics_endpoint, state)
+            jobs = [plan.pre_job(deployment, state.settings.slot_seconds)]
+            if source is SourceKind.PROMETHEUS:
+                jobs.append(plan.backfill_job(deployment))
+            await queue.enqueue(conn, jobs)
     state.waker.wake()
     if begin is not Begin.CREATED:
         message = f"this is deployment {deployment.id}, {deployment.state}: " + (
@@ -96,7 +99,7 @@ async def finish(
         if not deployment:
             return await _not_finished(conn, deployment_id, project)
         if body.metrics_endpoint is not None:
-            await projects.put_target(conn, project.id, deployment.env, body.metrics_endpoint)
+            await targets.put(conn, project.id, deployment.env, body.metrics_endpoint)
         await queue.enqueue(conn, plan.post_jobs(deployment))
     state.waker.wake()
     log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
@@ -116,15 +119,17 @@ async def show(deployment_id: UUID, project: ProjectDep, conn: ConnectionDep) ->
     return _answer(deployment, None if judgement is None else judgement.verdict)
 
 
-async def _watch(conn: ConnectionDep, deployment: Deployment, endpoint: str, state: State) -> None:
+async def _watch(
+    conn: ConnectionDep, deployment: Deployment, endpoint: str | None, state: State
+) -> SourceKind:
     """Collect the target from now on; the `pre` sample covers the moment of the trigger itself."""
     interval = state.settings.baseline_interval_seconds
-    await baseline.watch(
+    return await baseline.watch(
         conn,
         deployment.project_id,
         deployment.env,
         endpoint,
-        first_at=deployment.triggered_at + timedelta(seconds=interval),
+        first_at=deployment.triggered_at,
         interval_seconds=interval,
     )
 

@@ -12,7 +12,7 @@ from api.state import ConnectionDep, StateDep
 from core.secrets import new_hmac_secret
 from core.types import Project
 from scheduler import baseline
-from sql import projects
+from sql import projects, targets
 
 router = APIRouter(prefix="/projects", tags=["projects"], dependencies=[Depends(require_operator)])
 
@@ -30,9 +30,9 @@ async def create(body: ProjectBody, conn: ConnectionDep, state: StateDep) -> New
             post_slots=body.post_slots,
             hmac_secret=hmac_secret,
         )
-        targets = {}
+        endpoints = {}
         if body.metrics_endpoint is not None:
-            targets[body.env] = body.metrics_endpoint
+            endpoints[body.env] = body.metrics_endpoint
             await baseline.watch(
                 conn,
                 project.id,
@@ -43,7 +43,7 @@ async def create(body: ProjectBody, conn: ConnectionDep, state: StateDep) -> New
             )
     state.waker.wake()
     return NewProjectAnswer(
-        **_answer(project, targets).model_dump(), api_key=str(key), hmac_secret=hmac_secret
+        **_answer(project, endpoints).model_dump(), api_key=str(key), hmac_secret=hmac_secret
     )
 
 
@@ -57,7 +57,8 @@ async def list_all(conn: ConnectionDep) -> list[ProjectAnswer]:
 async def show(project_id: UUID, conn: ConnectionDep) -> ProjectAnswer:
     """Return a project with its targets by environment."""
     project = await projects.find(conn, project_id)
-    return _answer(project, await projects.targets(conn, project_id))
+    found = await targets.list_of(conn, project_id)
+    return _answer(project, {target.env: target.endpoint for target in found})
 
 
 @router.post("/{project_id}/rotate-key")
@@ -66,7 +67,7 @@ async def rotate_key(project_id: UUID, conn: ConnectionDep, state: StateDep) -> 
     return KeyAnswer(api_key=str(await projects.rotate_key(conn, state.vault, project_id)))
 
 
-def _answer(project: Project, targets: dict[str, str] | None = None) -> ProjectAnswer:
+def _answer(project: Project, endpoints: dict[str, str] | None = None) -> ProjectAnswer:
     return ProjectAnswer(
         id=project.id,
         name=project.name,
@@ -74,5 +75,5 @@ def _answer(project: Project, targets: dict[str, str] | None = None) -> ProjectA
         post_slots=project.post_slots,
         hmac=project.hmac,
         created_at=project.created_at,
-        targets=targets,
+        targets=endpoints,
     )

@@ -54,7 +54,9 @@ class TriggerBody(Body):
     """CI is about to deploy."""
 
     env: EnvName = "prod"
-    metrics_endpoint: Endpoint
+    metrics_endpoint: Endpoint | None = Field(
+        None, description="may be left out where a target is configured; ignored by a Prometheus"
+    )
     idempotency_key: Annotated[str, Line] | None = None
     branch: Annotated[str, Line] = "unknown"
 

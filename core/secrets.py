@@ -1,8 +1,8 @@
 """Secrets: encryption at rest, API keys, and their fingerprints.
 
 One master key (`SEQPULSE_SECRET_KEY`) yields, by HKDF-SHA256 (RFC 5869), an encryption key for
-stored secrets and a pepper for API key digests. Losing it means that stored HMAC secrets cannot be
-read and API keys no longer match: keep it with the backups, apart from the database.
+stored secrets and a pepper for API key digests. Losing it means that stored secrets cannot be read
+and API keys no longer match: keep it with the backups, apart from the database.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import base64
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
@@ -22,34 +24,61 @@ from core.errors import SecretError
 MIN_MASTER_KEY_LENGTH = 32
 
 
+@lru_cache(maxsize=16)
 def _derive(master_key: str, purpose: bytes) -> bytes:
     kdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"seqpulse/" + purpose)
     return kdf.derive(master_key.encode())
 
 
+def _fernet(master_key: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(_derive(master_key, b"secrets")))
+
+
 @dataclass(frozen=True)
 class Vault:
-    """Encrypts stored secrets and fingerprints API keys with keys derived from the master key."""
+    """Encrypts stored secrets and fingerprints API keys with keys derived from the master key.
+
+    Attributes:
+        master_key: What everything new is made with.
+        previous_key: The master key before; what was made with it still counts.
+    """
 
     master_key: str = field(repr=False)
+    previous_key: str | None = field(default=None, repr=False)
+
+    @property
+    def key_id(self) -> str:
+        """Tells master keys apart and says nothing of them; 8 hexadecimal digits."""
+        return _derive(self.master_key, b"key-id").hex()[:8]
+
+    @property
+    def previous(self) -> Vault | None:
+        """The vault of the master key before, alone."""
+        return None if self.previous_key is None else Vault(self.previous_key)
 
     def encrypt(self, plain: str) -> str:
-        """Return `plain` as an authenticated token (Fernet) that may be stored."""
-        return self._fernet().encrypt(plain.encode()).decode()
+        """Return `plain` as an authenticated token (`key id:Fernet`) that may be stored."""
+        return f"{self.key_id}:{_fernet(self.master_key).encrypt(plain.encode()).decode()}"
 
     def decrypt(self, token: str) -> str:
-        """Return what was encrypted.
+        """Return what was encrypted, with this key or the one before.
 
         Raises:
             SecretError: The token was made with another key, or was altered.
         """
-        try:
-            return self._fernet().decrypt(token.encode()).decode()
-        except InvalidToken:
-            raise SecretError(
-                "a stored secret cannot be decrypted: SEQPULSE_SECRET_KEY is not the key it was "
-                "stored with"
-            ) from None
+        key_id, _, sealed = token.rpartition(":")  # the first tokens named no key
+        for vault in filter(None, (self, self.previous)):
+            if key_id in ("", vault.key_id):
+                with suppress(InvalidToken):
+                    return _fernet(vault.master_key).decrypt(sealed.encode()).decode()
+        raise SecretError(
+            "a stored secret cannot be decrypted: neither SEQPULSE_SECRET_KEY nor the key before "
+            "it is the one it was stored with"
+        )
+
+    def is_current(self, token: str) -> bool:
+        """Whether a token was made with the master key, not the one before."""
+        return token.startswith(f"{self.key_id}:")
 
     def digest(self, secret: str) -> bytes:
         """Return the peppered SHA-256 digest of an API key secret (32 bytes).
@@ -57,9 +86,6 @@ class Vault:
         A fast digest is right here: the secret has 256 random bits, there is nothing to guess.
         """
         return hmac.new(_derive(self.master_key, b"api-key"), secret.encode(), "sha256").digest()
-
-    def _fernet(self) -> Fernet:
-        return Fernet(base64.urlsafe_b64encode(_derive(self.master_key, b"secrets")))
 
 
 @dataclass(frozen=True, slots=True)

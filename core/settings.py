@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import secrets
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core import keys
 from core.errors import SettingsError
 from core.secrets import MIN_MASTER_KEY_LENGTH, Vault
+
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -46,6 +50,10 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None, min_length=MIN_MASTER_KEY_LENGTH, description="master key for stored secrets"
     )
+    secret_key_previous: SecretStr | None = Field(
+        None, min_length=MIN_MASTER_KEY_LENGTH, description="master key before, while it counts"
+    )
+    secret_key_file: Path | None = Field(None, description="file with the master key instead")
     operator_token: SecretStr | None = Field(
         None, min_length=16, description="bearer token of the administration routes"
     )
@@ -82,8 +90,19 @@ class Settings(BaseSettings):
     target_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks targets may lie in although not public, comma-separated CIDRs"
     )
+    target_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names that may be read wherever they lead, comma-separated"
+    )
+    target_ports: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("80", "443", "1024-65535"), description="ports that may be read, comma-separated"
+    )
+    host_reads_per_second: float = Field(
+        50, gt=0, le=100_000, description="reads of one host by all workers together"
+    )
 
-    @field_validator("collect_retry_seconds", "target_allow", mode="before")
+    @field_validator(
+        "collect_retry_seconds", "target_allow", "target_hosts", "target_ports", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over anything
         if isinstance(value, str):
@@ -100,7 +119,24 @@ class Settings(BaseSettings):
                 raise ValueError("must be networks like 10.0.0.0/8, without host bits") from None
         return value
 
-    @field_validator("secret_key", mode="before")
+    @field_validator("target_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST.fullmatch(host) for host in value):
+            raise ValueError("must be names like prometheus.internal")
+        return value
+
+    @field_validator("target_ports")
+    @classmethod
+    def _ports(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for ports in value:
+            first, _, last = ports.partition("-")
+            ends = [int(end) for end in (first, last or first) if _PORT.fullmatch(end)]
+            if len(ends) < 2 or not ends[0] <= ends[1] <= 65_535:
+                raise ValueError("must be ports like 443 or 8000-9000")
+        return value
+
+    @field_validator("secret_key", "secret_key_previous", mode="before")
     @classmethod
     def _strip(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over anything
         return value.strip() if isinstance(value, str) else value
@@ -124,40 +160,24 @@ class Settings(BaseSettings):
             SettingsError: No key is configured for an external database.
         """
         if self.secret_key is not None:
-            return Vault(self.secret_key.get_secret_value())
+            before = self.secret_key_previous
+            return Vault(
+                self.secret_key.get_secret_value(), before.get_secret_value() if before else None
+            )
+        if self.secret_key_file is not None:
+            return keys.read(self.secret_key_file)
         if self.database_url is not None:
             raise SettingsError(
                 "SEQPULSE_SECRET_KEY is not set: with a database of your own, give every process "
                 f"the same random text of {MIN_MASTER_KEY_LENGTH} or more characters "
                 "(make one: openssl rand -hex 32) and keep it with your backups"
             )
-        return Vault(read_or_create_secret(self.data_dir / "secret.key"))
+        return keys.read_or_create(self.own_key_file)
 
-
-def read_or_create_secret(path: Path) -> str:
-    """Return the secret in `path`, creating it (mode 0600) if there is none.
-
-    Safe against two processes creating it at once: the one that comes second reads the first's.
-
-    Raises:
-        SettingsError: The file holds less than a key.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    if not path.exists():
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # somebody else was first; theirs counts
-        finally:
-            draft.unlink()
-    found = path.read_text().strip()
-    if len(found) < MIN_MASTER_KEY_LENGTH:
-        raise SettingsError(f"{path} holds no key of {MIN_MASTER_KEY_LENGTH} characters or more")
-    return found
+    @property
+    def own_key_file(self) -> Path:
+        """Where the master key of the private database is kept."""
+        return self.data_dir / "secret.key"
 
 
 def load(**overrides: object) -> Settings:

@@ -6,11 +6,15 @@ One word per thing: these names are used in the code, the tables, the API and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
+
+from core.codes import CollectCode as CollectCode
+from core.codes import SourceKind
 
 
 class Metric(StrEnum):
@@ -79,24 +83,6 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class CollectCode(StrEnum):
-    """Why a slot was missed. Stored, counted and shown; never free text."""
-
-    DNS = "dns"
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    TLS = "tls"
-    NETWORK = "network"
-    STATUS = "status"
-    AUTH_REJECTED = "auth_rejected"
-    PAYLOAD_INVALID = "payload_invalid"
-    TOO_LARGE = "too_large"
-    FORBIDDEN_TARGET = "forbidden_target"
-    RATE_LIMITED = "rate_limited"
-    DEADLINE = "deadline"  # nobody was there to collect it in time
-    INTERNAL = "internal"  # our own fault
-
-
 NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f\s]([^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?$"
 """Of a project: up to 100 characters, no control characters, no space at the ends."""
 
@@ -126,13 +112,10 @@ class Plan:
         return self.post_slots[-1]
 
 
-PLANS: Final = {
-    plan.name: plan
-    for plan in (
-        Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6),
-        Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12),
-    )
-}
+_FREE = Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6)
+_PRO = Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12)
+
+PLANS: Final = {plan.name: plan for plan in (_FREE, _PRO)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +132,25 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The metrics endpoint of one project and environment, with what it takes to read it."""
+    """Where one project and environment is read, with what it takes to read it.
+
+    Attributes:
+        endpoint: URL of the SDK's endpoint, or the base URL of a Prometheus.
+        queries: One PromQL expression per metric, for a Prometheus.
+        hmac_secret, header: Prove to the target who we are: a key to sign with, a name and value.
+        failures, rests: Slots missed in a row, and whether its baseline is left out for them.
+    """
 
     project_id: UUID
     env: str
     endpoint: str
     plan: Plan
     hmac_secret: str | None = field(default=None, repr=False)
+    source: SourceKind = SourceKind.SEQPULSE
+    queries: Mapping[str, str] = field(default_factory=dict)
+    header: tuple[str, str] | None = field(default=None, repr=False)
+    failures: int = 0
+    rests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +193,22 @@ class Slot:
     sequence_index: int | None = None
 
 
+MAX_EXTRA: Final = 32
+"""Numbers a reading may carry beside the five."""
+
+EXTRA_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$"
+"""Of the name of such a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Five numbers as a target reported them, validated.
 
     requests_per_sec in req/s (>= 0), latency_p95 in ms (>= 0), the others shares in 0..1.
+
+    Attributes:
+        extra: Further finite numbers by name (`EXTRA_PATTERN`), at most `MAX_EXTRA`, kept for
+            analysts; None where there are none. The judge does not look at them.
     """
 
     requests_per_sec: float
@@ -210,6 +216,7 @@ class Reading:
     error_rate: float
     cpu_usage: float
     memory_usage: float
+    extra: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Ingest: one signed, rate-limited, SSRF-safe read of a target.
+"""Ingest: one rate-limited, SSRF-safe read of a target.
 
-`collector.Collector.collect` is the way in. It checks where the read would go (`guard`), waits for
-its turn (`limiter`), signs the request (`signature`) and reads the five numbers (`payload`). What
-comes out is a `core.types.Reading` or a `core.errors.CollectError`, nothing else. This is the only
-room that speaks HTTP to the outside.
+`collector.Collector.collect` is the way in. It checks where a read would go (`guard`, `resolver`),
+waits for its turn (`limiter`, `turns`) and lets the target's source (`sources`: `seqpulse`,
+`prometheus`) ask its question through `web`. What comes out is a `core.types.Reading` or a
+`core.errors.CollectError`, nothing else. This is the only room that speaks HTTP to the outside.
 """

@@ -1,4 +1,4 @@
-"""Where a read may go: the shape of an endpoint, and the addresses its host leads to.
+"""Where a request may go: the shape of a URL, and the addresses its host leads to.
 
 The name is resolved once and the read goes to exactly the addresses that were checked, so that a
 second answer of the DNS (rebinding) has nobody to fool.
@@ -6,10 +6,10 @@ second answer of the DNS (rebinding) has nobody to fool.
 
 from __future__ import annotations
 
-import asyncio
 import re
-import socket
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -27,6 +27,8 @@ from core.types import CollectCode
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
+LookUp: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
+"""From a name and a port to its addresses; none if it has none."""
 
 MAX_URL_LENGTH: Final = 2048
 MAX_HOST_LENGTH: Final = 253
@@ -54,6 +56,38 @@ _NOT_PUBLIC: Final = tuple(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator allows and forbids.
+
+    Attributes:
+        networks: May be read although they are not public.
+        hosts: Names in lower case that may be read wherever they lead.
+        ports: Ranges, the end excluded.
+    """
+
+    networks: tuple[Network, ...] = ()
+    hosts: frozenset[str] = frozenset()
+    ports: tuple[range, ...] = (range(1, 65_536),)
+
+
+def parse_rules(
+    networks: Sequence[str], hosts: Sequence[str] = (), ports: Sequence[str] = ("1-65535",)
+) -> Rules:
+    """Return the rules as the settings spell them: CIDRs, names, ports like `443` or `8000-9000`.
+
+    Raises:
+        ValueError: That is no network, or no port.
+    """
+    edges = [part.partition("-") for part in ports]
+    return Rules(
+        tuple(ip_network(network) for network in networks),
+        frozenset(host.lower().removesuffix(".") for host in hosts),
+        tuple(range(int(first), int(last or first) + 1) for first, _, last in edges),
+    )
+
+
+@lru_cache(maxsize=4096)
 def check_url(text: str) -> httpx.URL:
     """Return the endpoint as a URL if it is one we would ever read; no DNS is asked.
 
@@ -86,40 +120,36 @@ def host_of(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-async def resolve(host: str, port: int, allow: Collection[Network]) -> tuple[Address, ...]:
+async def resolve(host: str, port: int, rules: Rules, look_up: LookUp) -> tuple[Address, ...]:
     """Return the addresses of `host` in the order to try, at most `MAX_ADDRESSES`.
 
     Args:
         host: A name or an address.
         port: TCP port.
-        allow: Networks that may be read although they are not public.
+        rules: What the operator allows.
+        look_up: Asked once, unless `host` is an address.
 
     Raises:
-        CollectError: `dns` if there is no address; `forbidden_target` if any address is neither
-            public nor allowed, because then the name is not to be trusted with the others either.
+        CollectError: `dns` if there is no address; `forbidden_target` if the port is not allowed,
+            or if any address is neither public nor allowed, because then the name is not to be
+            trusted with the others either.
     """
+    if not any(port in ports for ports in rules.ports):
+        raise _forbidden("the port is not in SEQPULSE_TARGET_PORTS")
     try:
-        found = [ip_address(host)]
+        found: Sequence[Address] = [ip_address(host)]
     except ValueError:
-        found = await _look_up(host, port)
+        found = await look_up(host, port)
     if not found:
         raise CollectError(CollectCode.DNS, "the host name cannot be resolved")
     addresses = tuple(dict.fromkeys(_unmap(address) for address in found))
-    if not all(is_public(address) or _is_in(address, allow) for address in addresses):
-        raise CollectError(
-            CollectCode.FORBIDDEN_TARGET,
-            "the host has an address that is neither public nor in SEQPULSE_TARGET_ALLOW",
-            permanent=True,
+    if host.lower().removesuffix(".") not in rules.hosts and not all(
+        is_public(address) or _is_in(address, rules.networks) for address in addresses
+    ):
+        raise _forbidden(
+            "the host has an address that is neither public nor in SEQPULSE_TARGET_ALLOW"
         )
     return addresses[:MAX_ADDRESSES]
-
-
-async def _look_up(host: str, port: int) -> list[Address]:
-    try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return [ip_address(answer[4][0]) for answer in answers]
 
 
 def is_public(address: Address) -> bool:
@@ -151,6 +181,10 @@ def _is_host(host: str) -> bool:
         name = host.removesuffix(".")
         numeric = _NUMERIC_LABEL.fullmatch(name.rpartition(".")[2])
         return len(name) <= MAX_HOST_LENGTH and not numeric and bool(_NAME.fullmatch(name))
+
+
+def _forbidden(detail: str) -> CollectError:
+    return CollectError(CollectCode.FORBIDDEN_TARGET, detail, permanent=True)
 
 
 def _refused(problem: str) -> InvalidInputError:

@@ -15,6 +15,7 @@ class JobKind(StrEnum):
     """What a job of SeqPulse does; one handler each in `scheduler.tasks`."""
 
     COLLECT = "collect"
+    BACKFILL = "backfill"
     JUDGE = "judge"
 
 

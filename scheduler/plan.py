@@ -42,6 +42,19 @@ def pre_job(deployment: Deployment, slot_seconds: float) -> NewJob:
     )
 
 
+def backfill_job(deployment: Deployment) -> NewJob:
+    """Return the job that asks a source that knows the past for the baseline window."""
+    return NewJob(
+        kind=JobKind.BACKFILL,
+        project_id=deployment.project_id,
+        env=deployment.env,
+        deployment_id=deployment.id,
+        priority=Priority.JUDGE,
+        scheduled_at=deployment.triggered_at,
+        dedupe_key=f"backfill:{deployment.id}",
+    )
+
+
 def post_jobs(deployment: Deployment) -> list[NewJob]:
     """Return the jobs of the post window of a finished deployment.
 

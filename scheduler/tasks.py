@@ -10,7 +10,8 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 import polars as pl
@@ -19,21 +20,25 @@ import structlog
 from analytics import hints, windows
 from analytics.judge import judge as pass_judgement
 from analytics.policy import Policy
+from core.codes import OURS
 from core.database import Pool
 from core.errors import CollectError, NotFoundError, SeqPulseError
 from core.logs import redact
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import CollectCode, Deployment, MissedSlot, Sample
+from core.types import CollectCode, Deployment, MissedSlot, Sample, Target
 from ingest.collector import Collector
-from scheduler import queue, retry
+from scheduler import baseline, queue, retry
 from scheduler.jobs import Job, JobKind, Outcome, Status
-from sql import deployments, projects, samples, verdicts
+from sql import backfill, deployments, samples, targets, verdicts
 
 log = structlog.get_logger(__name__)
 
 UNSETTLED_PAUSE_SECONDS: Final = 2.0
 ERROR_LENGTH: Final = 500
+NOBODY: Final = "no worker was there in time"
+MAX_SKIPPED: Final = 1_440
+"""Slots of a baseline that are recorded one by one after an outage: a day of minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +58,111 @@ Handler: TypeAlias = Callable[[Job, Context], Awaitable[Outcome]]
 async def collect(job: Job, context: Context) -> Outcome:
     """Read a target once and bring the sample home, or say why there is none.
 
-    Target and secret are looked up by project and environment: the job row holds neither.
+    Target and secrets are looked up by project and environment: the job row holds none.
     """
     claimed_at = time.monotonic()
     left = math.inf if job.seconds_left is None else job.seconds_left
+    target = None
     try:
         if left <= 0:
-            raise CollectError(CollectCode.DEADLINE, "no worker was there in time", permanent=True)
+            await _record_skipped(job, -left, context)
+            raise CollectError(CollectCode.DEADLINE, NOBODY, permanent=True)
         async with context.pool.acquire() as conn:
-            target = await projects.load_target(conn, context.vault, job.project_id, job.env)
+            target = await targets.load(conn, context.vault, job.project_id, job.env)
+        if target.rests and job.phase is None:
+            raise CollectError(CollectCode.BACKED_OFF, _rests(target), permanent=True)
         spent = time.monotonic() - claimed_at
-        reading = await context.collector.collect(target, within_seconds=left - spent)
+        reading = await context.collector.collect(
+            target, slot_at=job.slot_at, within_seconds=left - spent
+        )
     except NotFoundError:
         return Outcome(Status.FAILED, last_error="the target is gone")
     except CollectError as error:
-        pause = retry.collect_pause(
-            error,
-            attempt=job.attempt,
-            seconds_left=left - (time.monotonic() - claimed_at),
-            pauses=context.settings.collect_retry_seconds,
-            chance=random.random(),  # noqa: S311 - jitter, not a secret
-        )
-        if pause is None:
-            return _missed(job, error)
-        return Outcome(Status.RETRY, retry_in_seconds=pause, last_error=str(error))
+        pause = _choose_pause(job, error, time.monotonic() - claimed_at, context)
+        if pause is not None:
+            return Outcome(Status.RETRY, retry_in_seconds=pause, last_error=str(error))
+        if target is not None:
+            await _note(target, error.code, context)
+        return _missed(job, error)
+    await _note(target, None, context)
     return Outcome(Status.COMPLETED, sample=Sample(job.slot, reading))
+
+
+def _choose_pause(
+    job: Job, error: CollectError, spent_seconds: float, context: Context
+) -> float | None:
+    """Return the pause before the next attempt at a job, by the clock of the database alone."""
+    left = math.inf if job.seconds_left is None else job.seconds_left
+    planned = (job.scheduled_at - job.slot_at).total_seconds()
+    return retry.collect_pause(
+        error,
+        attempt=job.attempt,
+        since_slot_seconds=planned + spent_seconds,
+        seconds_left=left - spent_seconds,
+        pauses=context.settings.collect_retry_seconds,
+        chance=random.random(),  # noqa: S311 - jitter, not a secret
+    )
+
+
+async def _record_skipped(job: Job, late_seconds: float, context: Context) -> None:
+    """Record the slots of a baseline that nobody will read: its job is planned past them."""
+    if job.phase is not None:
+        return
+    step = context.settings.baseline_interval_seconds
+    skipped = min(math.ceil(late_seconds / step), MAX_SKIPPED)
+    slots = [
+        replace(job.slot, slot_at=job.slot_at + number * timedelta(seconds=step))
+        for number in range(1, skipped + 1)
+    ]
+    async with context.pool.acquire() as conn:
+        await samples.insert_missed(
+            conn, [MissedSlot(slot, CollectCode.DEADLINE, NOBODY) for slot in slots]
+        )
+
+
+async def _note(target: Target, code: CollectCode | None, context: Context) -> None:
+    """Remember how a target fares, if that is news; what we missed ourselves says nothing of it."""
+    if code in OURS or (code is None and target.failures == 0):
+        return
+    async with context.pool.acquire() as conn:
+        if code is None:
+            await targets.note_success(conn, target.project_id, target.env)
+        else:
+            rest = retry.rest_seconds(
+                target.failures + 1, context.settings.baseline_interval_seconds
+            )
+            await targets.note_failure(conn, target.project_id, target.env, code, rest)
+
+
+def _rests(target: Target) -> str:
+    return f"the last {target.failures} slots were missed, so this one was left out"
+
+
+async def fill_baseline(job: Job, context: Context) -> Outcome:
+    """Ask a source that knows the past for the baseline window of a deployment.
+
+    It may fail: the deployment is then judged by what was collected.
+    """
+    if job.deployment_id is None:
+        return Outcome(Status.FAILED, last_error="a backfill job needs a deployment")
+    async with context.pool.acquire() as conn:
+        deployment, _ = await deployments.load(conn, job.deployment_id)
+        target = await targets.load(conn, context.vault, job.project_id, job.env)
+    settings = context.settings
+    span = baseline.past_slots(
+        deployment, settings.baseline_window_seconds, settings.baseline_interval_seconds
+    )
+    try:
+        readings = await context.collector.collect_range(target, span)
+    except CollectError as error:
+        pause = _choose_pause(job, error, 0.0, context)
+        if pause is None:
+            return Outcome(Status.FAILED, last_error=str(error))
+        return Outcome(Status.RETRY, retry_in_seconds=pause, last_error=str(error))
+    async with context.pool.acquire() as conn:
+        added = await backfill.insert(conn, job.project_id, job.env, readings)
+    log.info("baseline_filled", known=len(readings), added=added)
+    return Outcome(Status.COMPLETED)
 
 
 async def judge(job: Job, context: Context) -> Outcome:
@@ -110,7 +195,11 @@ async def judge(job: Job, context: Context) -> Outcome:
     return Outcome(Status.COMPLETED)
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {JobKind.COLLECT: collect, JobKind.JUDGE: judge}
+HANDLERS: Final[Mapping[str, Handler]] = {
+    JobKind.COLLECT: collect,
+    JobKind.BACKFILL: fill_baseline,
+    JobKind.JUDGE: judge,
+}
 
 
 async def handle(job: Job, context: Context) -> Outcome:

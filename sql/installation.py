@@ -10,19 +10,26 @@ from sql.texts import query
 
 
 async def check_key(conn: Connection, vault: Vault) -> None:
-    """Make sure the master key is the one this database was first used with; the first one counts.
+    """Make sure the master key, or the one before, is the one of this database.
+
+    The first key it is used with counts, until `sql.rotation` makes another one its own.
 
     Raises:
         SettingsError: It is another one: API keys would be refused, secrets could not be read.
     """
-    digest = vault.digest("fingerprint of the master key")
-    await conn.execute(query("installation.insert"), digest)
+    await conn.execute(query("installation.insert"), fingerprint(vault))
     stored: bytes = await conn.fetchval(query("installation.key_digest"))
-    if not secrets.same(stored, digest):
+    known = [fingerprint(each) for each in (vault, vault.previous) if each]
+    if not any(secrets.same(stored, digest) for digest in known):
         raise SettingsError(
-            "SEQPULSE_SECRET_KEY is not the key this database was first used with: every process "
-            "of an installation needs the same one"
+            "SEQPULSE_SECRET_KEY is not the key this database was first used with, or last rotated "
+            "to: every process of an installation needs the same one"
         )
+
+
+def fingerprint(vault: Vault) -> bytes:
+    """Return what a database remembers of its master key."""
+    return vault.digest("fingerprint of the master key")
 
 
 async def check_writable(conn: Connection) -> None:

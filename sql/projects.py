@@ -1,4 +1,4 @@
-"""Projects, their API keys and their targets."""
+"""Projects and their API keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.database import Connection
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.ids import new_id
 from core.secrets import ApiKey, Vault
-from core.types import ENV_PATTERN, NAME_PATTERN, PLANS, Project, Target
+from core.types import NAME_PATTERN, PLANS, Project
 from sql.texts import query
 
 
@@ -98,55 +98,27 @@ async def rotate_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey
 
 
 async def authenticate(conn: Connection, vault: Vault, text: str) -> Project | None:
-    """Return the project an API key belongs to, or None for anything that is not a live key."""
+    """Return the project an API key belongs to, or None for anything that is not a live key.
+
+    A key whose digest was made with the master key before gets one of the present master key.
+    """
     key = secrets.parse_api_key(text)
     if key is None:
         return None
     row = await conn.fetchrow(query("projects.by_api_key"), key.id)
-    if row is None or not secrets.same(row["digest"], vault.digest(key.secret)):
-        return None
-    return _project(row)
-
-
-async def put_target(conn: Connection, project_id: UUID, env: str, endpoint: str) -> None:
-    """Make `endpoint` the target of a project in an environment.
-
-    Raises:
-        InvalidInputError: That is no name of an environment.
-    """
-    if not re.fullmatch(ENV_PATTERN, env):
-        raise InvalidInputError("env: must be letters, digits and . _ / - and at most 64 of them")
-    await conn.execute(query("projects.put_target"), project_id, env, endpoint)
-
-
-async def targets(conn: Connection, project_id: UUID) -> dict[str, str]:
-    """Return the endpoints of a project by environment."""
-    rows = await conn.fetch(query("projects.targets"), project_id)
-    return {row["env"]: row["endpoint"] for row in rows}
-
-
-async def load_target(conn: Connection, vault: Vault, project_id: UUID, env: str) -> Target:
-    """Return what it takes to read a target, its secret included.
-
-    Raises:
-        NotFoundError: The project or the target is gone.
-        SecretError: The stored secret was encrypted with another key.
-    """
-    row = await conn.fetchrow(query("projects.target"), project_id, env)
     if row is None:
-        raise NotFoundError(f"no target of project {project_id} in {env}")
-    stored = row["hmac_secret_encrypted"]
-    return Target(
-        project_id=project_id,
-        env=env,
-        endpoint=row["endpoint"],
-        plan=PLANS[row["plan"]],
-        hmac_secret=None if stored is None else vault.decrypt(stored),
-    )
+        return None
+    digest = vault.digest(key.secret)
+    if not secrets.same(row["digest"], digest):
+        previous = vault.previous
+        if previous is None or not secrets.same(row["digest"], previous.digest(key.secret)):
+            return None
+        await conn.execute(query("projects.refresh_api_key"), key.id, digest, vault.key_id)
+    return _project(row)
 
 
 async def _add_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:
     key = secrets.new_api_key()
     digest = vault.digest(key.secret)
-    await conn.execute(query("projects.insert_api_key"), key.id, project_id, digest)
+    await conn.execute(query("projects.insert_api_key"), key.id, project_id, digest, vault.key_id)
     return key

@@ -11,15 +11,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import secrets
+from core.cli import targets as target_commands
 from core.cli import wiring
 from core.database import Connection
 from core.settings import Settings
 from core.types import Project
 from ingest import guard
 from scheduler import baseline, queue
-from sql import projects
+from sql import projects, targets
+from sql.targets import Configured
 
 app = typer.Typer(help="Create and look at projects.", no_args_is_help=True)
+app.add_typer(target_commands.app, name="target")
 console = Console()
 
 
@@ -93,15 +96,15 @@ def list_all() -> None:
 def show(project_id: UUID) -> None:
     """Show a project and its targets."""
 
-    async def work(conn: Connection, _settings: Settings) -> tuple[Project, dict[str, str]]:
-        return await projects.find(conn, project_id), await projects.targets(conn, project_id)
+    async def work(conn: Connection, _settings: Settings) -> tuple[Project, list[Configured]]:
+        return await projects.find(conn, project_id), await targets.list_of(conn, project_id)
 
-    project, targets = wiring.with_connection(work)
+    project, found = wiring.with_connection(work)
     typer.echo(f"{project.name} ({project.id})")
     typer.echo(f"plan {project.plan.name}, {project.post_slots} post slots")
     typer.echo("reads are signed" if project.hmac else "reads are not signed")
-    for env, endpoint in targets.items():
-        typer.echo(f"target in {env}: {endpoint}")
+    for target in found:
+        typer.echo(f"target in {target.env}: {target.endpoint} ({_describe(target)})")
 
 
 @app.command("rotate-key")
@@ -112,3 +115,14 @@ def rotate_key(project_id: UUID) -> None:
         return str(await projects.rotate_key(conn, settings.vault(), project_id))
 
     typer.echo(f"api key {wiring.with_connection(work)}")
+
+
+def _describe(target: Configured) -> str:
+    facts = [target.source.value]
+    if target.has_header:
+        facts.append("with a secret header")
+    if target.failures:
+        facts.append(f"the last {target.failures} slots were missed: {target.last_code}")
+    if target.rests_seconds:
+        facts.append(f"the baseline rests for {target.rests_seconds:.0f} s")
+    return ", ".join(facts)

@@ -22,6 +22,7 @@ from core.database import Connection, connect, create_pool
 from core.errors import SettingsError
 from core.settings import Settings
 from ingest.collector import Collector
+from ingest.turns import Turns
 from scheduler import tasks
 from scheduler import worker as loop
 from sql import embedded, installation
@@ -133,7 +134,11 @@ async def _work(url: str, settings: Settings) -> None:
             timeout_seconds=settings.collect_timeout_seconds,
             slot_seconds=settings.slot_seconds,
             target_allow=settings.target_allow,
+            target_hosts=settings.target_hosts,
+            target_ports=settings.target_ports,
             max_concurrency=min(settings.worker_concurrency, MAX_READS),
+            host_reads_per_second=settings.host_reads_per_second,
+            take_turn=Turns(pool, settings.slot_seconds).take,
         ) as collector,
     ):
         context = tasks.Context(
@@ -173,8 +178,13 @@ async def _serve_all(
 
 
 def child_environment(url: str, settings: Settings) -> dict[str, str]:
-    """Return what a process of this installation must be told: the database and the key."""
-    return {"SEQPULSE_DATABASE_URL": url, "SEQPULSE_SECRET_KEY": settings.vault().master_key}
+    """Return what a process of this installation must be told: the database and the keys."""
+    vault = settings.vault()
+    return {
+        "SEQPULSE_DATABASE_URL": url,
+        "SEQPULSE_SECRET_KEY": vault.master_key,
+        "SEQPULSE_SECRET_KEY_PREVIOUS": vault.previous_key or "",
+    }
 
 
 def _stop_on_signals() -> asyncio.Event:

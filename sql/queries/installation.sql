@@ -6,3 +6,6 @@ SELECT key_digest FROM installation
 
 -- name: is_read_only
 SELECT current_setting('transaction_read_only')::boolean
+
+-- name: now
+SELECT now()

@@ -22,22 +22,10 @@ SELECT p.id, p.name, p.plan, p.post_slots, p.hmac_secret_encrypted IS NOT NULL A
  WHERE k.id = $1 AND k.revoked_at IS NULL
 
 -- name: insert_api_key
-INSERT INTO api_keys (id, project_id, digest) VALUES ($1, $2, $3)
+INSERT INTO api_keys (id, project_id, digest, key_id) VALUES ($1, $2, $3, $4)
+
+-- name: refresh_api_key
+UPDATE api_keys SET digest = $2, key_id = $3 WHERE id = $1
 
 -- name: revoke_api_keys
 UPDATE api_keys SET revoked_at = now() WHERE project_id = $1 AND revoked_at IS NULL
-
--- name: put_target
-INSERT INTO targets (project_id, env, endpoint) VALUES ($1, $2, $3)
-ON CONFLICT (project_id, env)
-DO UPDATE SET endpoint = excluded.endpoint, updated_at = now()
-        WHERE targets.endpoint <> excluded.endpoint
-
--- name: targets
-SELECT env, endpoint FROM targets WHERE project_id = $1 ORDER BY env
-
--- name: target
-SELECT t.endpoint, p.plan, p.hmac_secret_encrypted
-  FROM targets t
-  JOIN projects p ON p.id = t.project_id
- WHERE t.project_id = $1 AND t.env = $2

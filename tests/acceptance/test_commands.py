@@ -207,3 +207,24 @@ async def test_processes_stop_cleanly_on_a_signal(
     assert (worker.returncode, api.returncode) == (0, 0)
     assert "worker_stopped" in installation.log
     assert "Traceback" not in installation.log
+
+
+def test_the_master_key_can_be_changed(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("k" * 40)
+    env = {"SEQPULSE_DATABASE_URL": database_url, "SEQPULSE_SECRET_KEY_FILE": str(file)}
+    created = seqpulse("projects", "create", "shop", "--hmac", **env)
+    assert created.returncode == 0, created.stderr
+    assert "nothing needs the key before" in seqpulse("secrets", "status", **env).stdout
+    assert "holds a new key" in seqpulse("secrets", "new-key", **env).stdout
+    assert "two keys already" in complaint(seqpulse("secrets", "new-key", **env))
+    waiting = seqpulse("secrets", "status", **env)
+    assert (waiting.returncode, "run `seqpulse secrets rotate`" in waiting.stdout) == (1, True)
+    assert "rotate first" in complaint(seqpulse("secrets", "forget", **env))
+    rotated = seqpulse("secrets", "rotate", **env)
+    assert "1 stored secret(s) encrypted anew" in rotated.stdout
+    assert "1 API key(s) still need the key before" in rotated.stdout
+    assert "still need the key before" in complaint(seqpulse("secrets", "forget", **env))
+    assert seqpulse("secrets", "forget", "--force", **env).returncode == 0
+    assert seqpulse("secrets", "status", **env).returncode == 0
+    assert "k" * 40 not in file.read_text()

@@ -27,7 +27,7 @@ from core.secrets import Vault
 from core.types import DeploymentResult, Project
 from ingest.collector import Collector
 from scheduler import plan, queue, tasks
-from sql import deployments, projects
+from sql import deployments, projects, targets
 from sql.scratch import scratch_database
 from tests.benchmarks.load.ground import report, server, target, tell, working
 
@@ -128,7 +128,7 @@ async def measure(server_url: str, count: int, slot_seconds: float) -> Figures:
             for number in range(count):
                 async with pool.acquire() as conn:
                     project, _ = await projects.create(conn, vault, name=f"project {number}")
-                    await projects.put_target(conn, project.id, "prod", endpoint)
+                    await targets.put(conn, project.id, "prod", endpoint)
                 await deploy(pool, project, slot_seconds, slot_seconds * number / count)
             context = tasks.Context(pool, vault, collector, policy.find(settings.policy), settings)
             return await _observe(url, pool, context, count)

@@ -10,7 +10,7 @@ from core.database import Connection
 from core.secrets import Vault
 from core.types import Deployment, DeploymentResult, Project
 from scheduler import plan, queue
-from sql import deployments, projects
+from sql import deployments, projects, targets
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def deployment(conn: Connection, project: Project) -> Deployment:
     created, _ = await deployments.create(
         conn, project.id, env="prod", branch="main", idempotency_key="k1", abandoned_seconds=3600
     )
-    await projects.put_target(conn, project.id, "prod", "http://127.0.0.1:9/metrics")
+    await targets.put(conn, project.id, "prod", "http://127.0.0.1:9/metrics")
     await conn.execute(
         "UPDATE deployments SET triggered_at = now() - interval '1 hour' WHERE id = $1", created.id
     )

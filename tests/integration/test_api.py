@@ -231,7 +231,6 @@ async def test_a_rotated_key_is_dead_at_once(
         ({"branch": "x" * 300}, "branch"),
         ({"branch": "a\x00b"}, "branch"),
         ({"idempotency_key": ""}, "idempotency_key"),
-        ({"metrics_endpoint": None}, "metrics_endpoint"),
         ({"metrics_endpoint": "ftp://x/y"}, "metrics_endpoint"),
         ({"metrics_endpoint": "http://user:pw@x/y"}, "metrics_endpoint"),
         ({"metrics_endpoint": "http://x:99999/y"}, "metrics_endpoint"),
@@ -249,6 +248,17 @@ async def test_a_malformed_body_is_422_and_names_the_field(
     assert answer.json()["errors"][0]["field"] == names
     assert answer.headers["content-type"] == "application/problem+json"
     assert await conn.fetchval("SELECT count(*) FROM deployments") == 0
+
+
+async def test_a_trigger_without_a_target_is_refused_unless_one_is_known(
+    client: httpx.AsyncClient, key: dict[str, str], conn: Connection
+) -> None:
+    answer = await trigger(client, key, metrics_endpoint=None)
+    assert answer.status_code == 422
+    assert "metrics_endpoint" in answer.json()["detail"]
+    assert await conn.fetchval("SELECT count(*) FROM deployments") == 0
+    assert (await trigger(client, key)).status_code == 200
+    assert (await trigger(client, key, metrics_endpoint=None)).status_code == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
+import threading
 import traceback
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from unittest.mock import AsyncMock
+from datetime import UTC, datetime
+from unittest.mock import Mock
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import pytest
 
+from core.codes import SourceKind
 from core.errors import CollectError
-from core.types import CollectCode, Plan, Reading, Target
+from core.types import METRICS, CollectCode, Plan, Reading, Target
+from ingest import web
 from ingest.collector import Collector
 
 SECRET = "hmac_" + "5ec2e7" * 10
@@ -39,10 +46,11 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class ScriptedServer:
-    """A server on the loopback, and the request heads it got."""
+    """A server on the loopback, and the heads and bodies of the requests it got."""
 
     port: int = 0
     heads: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -50,7 +58,7 @@ class ScriptedServer:
 
 
 @asynccontextmanager
-async def serve(script: Script | bytes) -> AsyncIterator[ScriptedServer]:
+async def serve(script: Script | bytes, port: int = 0) -> AsyncIterator[ScriptedServer]:
     """Read the head of one request, follow the script (or send these bytes), hang up."""
     served = ScriptedServer()
     handlers: list[asyncio.Task[None] | None] = []
@@ -58,7 +66,10 @@ async def serve(script: Script | bytes) -> AsyncIterator[ScriptedServer]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handlers.append(asyncio.current_task())
         try:
-            served.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if length := re.search(r"\r\nContent-Length: (\d+)\r\n", head):
+                served.bodies.append((await reader.readexactly(int(length[1]))).decode())
+            served.heads.append(head)
             if isinstance(script, bytes):
                 writer.write(script)
             else:
@@ -68,7 +79,7 @@ async def serve(script: Script | bytes) -> AsyncIterator[ScriptedServer]:
         except (OSError, EOFError):
             writer.close()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(handle, "127.0.0.1", port) as server:
         served.port = server.sockets[0].getsockname()[1]
         yield served
         await asyncio.gather(*filter(None, handlers))
@@ -186,6 +197,62 @@ async def test_every_fault_has_its_code_and_tells_no_secret(fault: str) -> None:
     assert not any(secret in told for secret in (SECRET, "hunter2", "127.0.0.1"))
 
 
+@pytest.mark.parametrize("fault", FAULTS.keys() - BODIES.keys())
+async def test_a_prometheus_gets_no_more_patience_than_an_sdk(fault: str) -> None:
+    script, code = FAULTS[fault]
+    async with serve(script) as server, collector(timeout=0.4) as reads:
+        with pytest.raises(CollectError) as caught:
+            await reads.collect(prometheus_at(server.url))
+        assert len(server.heads) == 1
+    assert caught.value.code == code
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert not any(secret in told for secret in ("hunter2", "127.0.0.1", "vector"))
+
+
+@pytest.mark.parametrize("fault", ["endless headers", "endless chunks", "gzip bomb", "too large"])
+async def test_an_endless_answer_takes_no_memory(fault: str) -> None:
+    async with serve(FAULTS[fault][0]) as server, collector(timeout=5) as reads:
+        tracemalloc.start()
+        try:
+            with pytest.raises(CollectError):
+                await reads.collect(target(server.url))
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert most < 3_000_000
+
+
+def prometheus_at(url: str) -> Target:
+    return Target(
+        UUID(int=7),
+        "prod",
+        url,
+        GENEROUS,
+        source=SourceKind.PROMETHEUS,
+        queries=dict.fromkeys(METRICS, "vector(1)"),
+        header=("Authorization", "Bearer hunter2"),
+    )
+
+
+async def test_a_prometheus_is_asked_for_the_slot_s_own_moment_with_our_credential() -> None:
+    slot_at = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    result = [
+        {"metric": {"seqpulse": name}, "value": [slot_at.timestamp(), str(value)]}
+        for name, value in asdict(READING).items()
+        if name in METRICS
+    ]
+    document = {"status": "success", "data": {"resultType": "vector", "result": result}}
+    answer = response(json.dumps(document).encode())
+    async with serve(answer) as server, collector() as reads:
+        aim = prometheus_at(server.url.replace("/metrics", "/prom/"))
+        assert await reads.collect(aim, slot_at=slot_at) == READING
+    assert server.heads[0].startswith("POST /prom/api/v1/query HTTP/1.1\r\n")
+    assert "\r\nAuthorization: Bearer hunter2\r\n" in server.heads[0]
+    sent = parse_qs(server.bodies[0])
+    assert sent["time"] == ["1767323045.678"]
+    assert sent["query"][0].count("label_replace((vector(1)\n)") == 5
+
+
 async def test_the_request_is_plain_and_keeps_no_memory() -> None:
     answer = response(Set_Cookie="session=1; Path=/")
     async with serve(answer) as server, collector() as reads:
@@ -231,8 +298,7 @@ async def test_a_forbidden_target_is_never_touched(endpoint: str) -> None:
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
     """Let the DNS give these answers, one after the other, and then none."""
     found = [[(0, 0, 0, "", (address, 0)) for address in answer] for answer in answers]
-    resolver = AsyncMock(side_effect=found)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolver)
+    monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=found))
 
 
 async def test_the_name_is_asked_for_once_and_its_second_address_is_tried(
@@ -242,6 +308,23 @@ async def test_the_name_is_asked_for_once_and_its_second_address_is_tried(
         resolve_to(monkeypatch, ["127.0.0.2", "127.0.0.1"])
         await reads.collect(target(f"http://service.test:{server.port}/metrics"))
     assert f"Host: service.test:{server.port}\r\n" in server.heads[0]
+
+
+async def test_an_address_that_says_nothing_is_left_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.2", 0), backlog=1) as full:
+        port = full.getsockname()[1]
+        crowd = [socket.socket() for _ in range(8)]  # nobody accepts, so the next one hangs
+        for one in crowd:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.2", port))
+        async with serve(response(), port) as server, collector() as reads:
+            resolve_to(monkeypatch, ["127.0.0.2", "127.0.0.1"])
+            assert await reads.collect(target(f"http://service.test:{server.port}/")) == READING
+        for one in crowd:
+            one.close()
 
 
 async def test_a_name_that_turns_to_a_private_address_is_refused(
@@ -257,13 +340,12 @@ async def test_a_name_that_turns_to_a_private_address_is_refused(
 
 
 async def test_a_slow_dns_counts_towards_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hang(*_: object, **__: object) -> None:
-        await asyncio.Event().wait()
-
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20) and [])
     async with collector(timeout=0.1) as reads:
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
         with pytest.raises(CollectError) as caught:
             await reads.collect(target("http://service.test/"))
+        over.set()
     assert caught.value.code is CollectCode.TIMEOUT
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from unittest.mock import AsyncMock
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -82,8 +83,8 @@ async def serve(certificate: Path | None) -> AsyncIterator[int]:
 
 async def collect(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read an endpoint whose name leads to this machine."""
-    answer = AsyncMock(return_value=[(0, 0, 0, "", ("127.0.0.1", 0))])
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answer)
+    answer = Mock(return_value=[(0, 0, 0, "", ("127.0.0.1", 0))])
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
     async with Collector(
         timeout_seconds=5.0, slot_seconds=60.0, target_allow=("127.0.0.0/8",)
     ) as reads:

@@ -23,7 +23,7 @@ from scheduler import baseline, plan, queue, tasks, worker
 from scheduler.jobs import Job, NewJob, Outcome, Priority, Status
 from scheduler.session import register
 from scheduler.waker import Waker
-from sql import deployments, projects, samples, verdicts
+from sql import deployments, projects, samples, targets, verdicts
 
 METRICS = {
     "requests_per_sec": 10,
@@ -86,7 +86,7 @@ async def until(condition: Callable[[], object], seconds: float = 15) -> None:
 async def finished(
     conn: Connection, project: Project, endpoint: str, slot_seconds: float = 0.6
 ) -> Deployment:
-    await projects.put_target(conn, project.id, "prod", endpoint)
+    await targets.put(conn, project.id, "prod", endpoint)
     await conn.execute(
         "INSERT INTO metric_samples (slot_at, collected_at, project_id, env, requests_per_sec, "
         "latency_p95, error_rate, cpu_usage, memory_usage) "

@@ -24,6 +24,25 @@ def test_another_key_reads_nothing() -> None:
         OTHER.decrypt(VAULT.encrypt("secret"))
 
 
+def test_a_token_names_its_key_and_the_key_before_still_counts() -> None:
+    both = Vault("b" * 32, "a" * 32)
+    old, new = VAULT.encrypt("secret"), both.encrypt("secret")
+    assert (old.partition(":")[0], new.partition(":")[0]) == (VAULT.key_id, both.key_id)
+    assert VAULT.key_id != both.key_id == OTHER.key_id
+    assert both.decrypt(old) == both.decrypt(new) == OTHER.decrypt(new) == "secret"
+    assert (both.is_current(old), both.is_current(new)) == (False, True)
+    with pytest.raises(SecretError):
+        VAULT.decrypt(new)
+    assert "a" * 32 not in repr(both)
+
+
+def test_tokens_of_the_time_before_keys_had_names_are_read() -> None:
+    bare = VAULT.encrypt("secret").partition(":")[2]
+    assert VAULT.decrypt(bare) == Vault("b" * 32, "a" * 32).decrypt(bare) == "secret"
+    with pytest.raises(SecretError):
+        OTHER.decrypt(bare)
+
+
 def test_an_altered_token_is_refused() -> None:
     token = VAULT.encrypt("secret")
     with pytest.raises(SecretError):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import CollectError, InvalidInputError
 from core.types import CollectCode
-from ingest.collector import check_status, explain, parse_retry_after
+from ingest.web import check_status, explain, parse_retry_after
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

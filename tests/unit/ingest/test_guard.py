@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from unittest.mock import AsyncMock
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from unittest.mock import Mock
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,9 +15,19 @@ from hypothesis import strategies as st
 
 from core.errors import CollectError, InvalidInputError
 from core.types import CollectCode
-from ingest.guard import Address, check_url, host_of, is_public, resolve
+from ingest.guard import (
+    Address,
+    Rules,
+    check_url,
+    host_of,
+    is_public,
+    parse_rules,
+)
+from ingest.guard import resolve as resolve_with
+from ingest.resolver import Resolver
 
-LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+LOOPBACK = parse_rules(["127.0.0.0/8", "::1/128"])
+NOTHING = parse_rules([])
 NOT_PUBLIC = """
 0.0.0.0 10.1.2.3 100.64.0.1 100.100.100.200 127.0.0.1 168.63.129.16 169.254.169.254 172.16.0.1
 192.0.0.192 192.0.2.1 192.88.99.1 192.168.1.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1
@@ -25,6 +36,14 @@ NOT_PUBLIC = """
 100::1 2001::1 2001:10::1 2001:db8::1 2002:7f00:1:: 3fff::1 5f00::1 fc00::1 fd00:ec2::254
 fe80::1 fec0::1 ff02::1
 """
+
+
+async def resolve(host: str, port: int, rules: Rules) -> tuple[Address, ...]:
+    resolver = Resolver()
+    try:
+        return await resolve_with(host, port, rules, partial(resolver.look_up, UUID(int=7)))
+    finally:
+        resolver.close()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +157,7 @@ def test_nothing_is_public_that_python_calls_special(address: Address) -> None:
 )
 async def test_no_spelling_of_this_machine_is_let_through(host: str) -> None:
     with pytest.raises(CollectError, match="neither public nor in") as caught:
-        await resolve(host, 80, ())
+        await resolve(host, 80, NOTHING)
     assert caught.value.code is CollectCode.FORBIDDEN_TARGET
     assert caught.value.permanent
 
@@ -153,23 +172,23 @@ async def test_an_allowed_network_is_let_through() -> None:
 @pytest.mark.parametrize("host", ["a" * 64, "a..b"])
 async def test_a_name_that_cannot_be_one(host: str) -> None:
     with pytest.raises(CollectError) as caught:
-        await resolve(host, 80, ())
+        await resolve(host, 80, NOTHING)
     assert caught.value.code is CollectCode.DNS
 
 
 async def test_a_name_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    unknown = AsyncMock(side_effect=socket.gaierror(socket.EAI_NONAME, "unknown"))
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    unknown = Mock(side_effect=socket.gaierror(socket.EAI_NONAME, "unknown"))
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(CollectError) as caught:
-        await resolve("nowhere.example", 80, ())
+        await resolve("nowhere.example", 80, NOTHING)
     assert caught.value.code is CollectCode.DNS
     assert not caught.value.permanent
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Let the resolver of the running loop give this answer."""
-    answer = AsyncMock(return_value=[(0, 0, 0, "", (address, 80)) for address in addresses])
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answer)
+    """Let the system's resolver give this answer."""
+    answer = Mock(return_value=[(0, 0, 0, "", (address, 80)) for address in addresses])
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
 
 
 async def test_one_private_address_spoils_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,16 +204,16 @@ async def test_even_the_address_beyond_the_last_to_be_tried_is_checked(
 ) -> None:
     public = [f"8.8.8.{n}" for n in range(1, 9)]
     answer_with(monkeypatch, *public)
-    assert len(await resolve("many.example", 80, ())) == 4
+    assert len(await resolve("many.example", 80, NOTHING)) == 4
     answer_with(monkeypatch, *public, "10.0.0.1")
     with pytest.raises(CollectError):
-        await resolve("many.example", 80, ())
+        await resolve("many.example", 80, NOTHING)
 
 
 async def test_no_address_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch)
     with pytest.raises(CollectError) as caught:
-        await resolve("empty.example", 80, ())
+        await resolve("empty.example", 80, NOTHING)
     assert caught.value.code is CollectCode.DNS
 
 
@@ -207,3 +226,26 @@ def test_reading_numbers_as_addresses_is_never_left_to_the_resolver(host: str) -
     except (InvalidInputError, OSError):
         return
     assert str(ip_address(found)) == found
+
+
+@pytest.mark.parametrize(("port", "allowed"), [(80, True), (8000, True), (8010, True), (22, False)])
+async def test_ports_are_restricted_by_setting(port: int, *, allowed: bool) -> None:
+    rules = parse_rules(["127.0.0.0/8"], [], ["80", "8000-8010"])
+    if allowed:
+        assert await resolve("127.0.0.1", port, rules)
+        return
+    with pytest.raises(CollectError, match="SEQPULSE_TARGET_PORTS") as caught:
+        await resolve("127.0.0.1", port, rules)
+    assert (caught.value.code, caught.value.permanent) == (CollectCode.FORBIDDEN_TARGET, True)
+
+
+@pytest.mark.parametrize("host", ["metrics.internal", "METRICS.Internal", "metrics.internal."])
+async def test_an_allowed_name_may_lead_anywhere_and_no_other(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = parse_rules([], ["Metrics.internal"])
+    answer_with(monkeypatch, "10.0.0.7")
+    assert await resolve(host, 9090, rules) == (ip_address("10.0.0.7"),)
+    for other in ("x.metrics.internal", "metrics.internal.evil.example", "10.0.0.7"):
+        with pytest.raises(CollectError):
+            await resolve(other, 9090, rules)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import CollectError
-from core.types import METRICS, CollectCode, Reading
+from core.types import MAX_EXTRA, METRICS, CollectCode, Reading
 from ingest.payload import MAX_BODY_BYTES, parse, read_body
 
 GOOD: dict[str, Any] = {
@@ -45,6 +45,17 @@ def test_the_five_numbers() -> None:
 def test_keys_we_do_not_know_are_ignored() -> None:
     extra = body(', "disk": {"a": [null]}')
     assert parse(extra[:-1] + b', "version": 2}') == parse(body())
+
+
+def test_numbers_beside_the_five_are_kept_and_odd_ones_left_out() -> None:
+    extra = body(
+        ', "queue_depth": 3, "disk": 1e999, "b": true, "c": "1", "d": NaN, "a b": 1, "": 2'
+    )
+    assert parse(extra).extra == {"queue_depth": 3.0}
+    many = body("".join(f', "m{number:03}": {number}' for number in range(500)))
+    found = parse(many).extra
+    assert found is not None
+    assert list(found) == [f"m{number:03}" for number in range(MAX_EXTRA)]
 
 
 @pytest.mark.parametrize("name", METRICS)

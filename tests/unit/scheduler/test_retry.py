@@ -12,9 +12,16 @@ PAUSES = (5.0, 15.0, 30.0)
 TIMEOUT = CollectError(CollectCode.TIMEOUT, "slow")
 
 
-def pause(error: CollectError, attempt: int, seconds_left: float = 60.0) -> float | None:
+def pause(
+    error: CollectError, attempt: int, seconds_left: float = 60.0, since_slot: float = 100.0
+) -> float | None:
     return retry.collect_pause(
-        error, attempt=attempt, seconds_left=seconds_left, pauses=PAUSES, chance=0.5
+        error,
+        attempt=attempt,
+        since_slot_seconds=since_slot,
+        seconds_left=seconds_left,
+        pauses=PAUSES,
+        chance=0.5,
     )
 
 
@@ -39,12 +46,60 @@ def test_retry_after_is_honoured() -> None:
     assert pause(asked, 1, seconds_left=10) is None
 
 
+def test_what_is_wrong_in_itself_is_tried_once_more() -> None:
+    invalid = CollectError(CollectCode.PAYLOAD_INVALID, "negative")
+    assert [pause(invalid, attempt) for attempt in (1, 2, 3)] == [5, None, None]
+
+
+def test_being_throttled_costs_no_attempt_but_ends_with_the_slot() -> None:
+    throttled = CollectError(CollectCode.THROTTLED, "later", retry_after_seconds=10)
+    assert [pause(throttled, attempt) for attempt in (1, 4, 99)] == [11, 11, 11]
+    assert pause(throttled, 1, seconds_left=11) is None
+
+
+def test_attempts_that_were_throttled_leave_the_retries_to_the_failures() -> None:
+    assert pause(TIMEOUT, 9, since_slot=3) == 5
+    assert pause(TIMEOUT, 9, since_slot=4.1) == 15
+    assert pause(TIMEOUT, 9, since_slot=17) == 30
+    assert pause(TIMEOUT, 9, since_slot=40) is None
+    assert pause(CollectError(CollectCode.PAYLOAD_INVALID, "x"), 9, since_slot=3) == 5
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_whoever_only_fails_has_exactly_the_retries_of_the_seed(
+    first: float, second: float, third: float
+) -> None:
+    since_slot = 0.0
+    for attempt, chance in enumerate((first, second, third), 1):
+        found = retry.collect_pause(
+            TIMEOUT,
+            attempt=attempt,
+            since_slot_seconds=since_slot,
+            seconds_left=1000,
+            pauses=PAUSES,
+            chance=chance,
+        )
+        assert found is not None
+        since_slot += found
+    assert pause(TIMEOUT, 4, since_slot=since_slot) is None
+
+
+def test_a_baseline_rests_longer_and_longer_but_never_for_good() -> None:
+    rests = [retry.rest_seconds(failures, 60) / 60 for failures in (1, 4, 5, 6, 7, 8, 9, 10_000)]
+    assert rests == [0, 0, 1.5, 2.5, 4.5, 8.5, 10.5, 10.5]
+
+
 @given(st.floats(0, 1), st.integers(1, 10), st.floats(-10, 100))
 def test_a_pause_lies_within_jitter_and_deadline(
     chance: float, attempt: int, seconds_left: float
 ) -> None:
     found = retry.collect_pause(
-        TIMEOUT, attempt=attempt, seconds_left=seconds_left, pauses=PAUSES, chance=chance
+        TIMEOUT,
+        attempt=attempt,
+        since_slot_seconds=100,
+        seconds_left=seconds_left,
+        pauses=PAUSES,
+        chance=chance,
     )
     if found is not None:
         assert 0.8 * PAUSES[attempt - 1] <= found <= 1.2 * PAUSES[attempt - 1]

@@ -1,0 +1,40 @@
+"""Fixed sets of words that are stored: how a target is asked, and why a slot was missed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class CollectCode(StrEnum):
+    """Why a slot was missed. Stored, counted and shown; never free text."""
+
+    DNS = "dns"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    NETWORK = "network"
+    STATUS = "status"
+    AUTH_REJECTED = "auth_rejected"
+    PAYLOAD_INVALID = "payload_invalid"
+    TOO_LARGE = "too_large"
+    NO_DATA = "no_data"  # the source answered, but knows no value for this moment
+    FORBIDDEN_TARGET = "forbidden_target"
+    RATE_LIMITED = "rate_limited"  # by the target
+    THROTTLED = "throttled"  # by ourselves: the target has had its reads
+    BACKED_OFF = "backed_off"  # by ourselves: the target has been failing for long
+    DEADLINE = "deadline"  # nobody was there to collect it in time
+    INTERNAL = "internal"  # our own fault
+
+
+OURS: Final = frozenset(
+    {CollectCode.THROTTLED, CollectCode.BACKED_OFF, CollectCode.DEADLINE, CollectCode.INTERNAL}
+)
+"""Codes of slots that were missed without asking the target."""
+
+
+class SourceKind(StrEnum):
+    """How the five numbers are asked for; one module of `ingest` each."""
+
+    SEQPULSE = "seqpulse"
+    PROMETHEUS = "prometheus"

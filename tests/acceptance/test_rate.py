@@ -1,0 +1,98 @@
+"""How often a target is read, counted by the target: never too often, however many workers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from core.database import Connection
+from core.secrets import Vault
+from core.types import PLANS
+from scheduler import queue
+from scheduler.jobs import JobKind, NewJob, Priority
+from sql import projects, targets
+from tests.acceptance.installation import Installation
+
+ANSWER = (
+    b'{"metrics": {"requests_per_sec": 1, "latency_p95": 1, "error_rate": 0, '
+    b'"cpu_usage": 0, "memory_usage": 0}}'
+)
+SLOT = 4.0
+SLOTS = 4
+DUE = 200
+"""Jobs that would all read the same target at once."""
+
+
+@dataclass
+class Counting:
+    """A target that knows when it was asked."""
+
+    url: str = ""
+    asked_at: list[float] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked_at.append(time.monotonic())
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"Content-Type: application/json\r\nContent-Length: {len(ANSWER)}\r\n\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + head.encode() + ANSWER)
+        writer.close()
+
+    def most_within(self, seconds: float) -> int:
+        """The most requests in any stretch of time that is so long."""
+        times = sorted(self.asked_at)
+        return max(sum(at <= other < at + seconds for other in times) for at in times)
+
+
+@asynccontextmanager
+async def counting() -> AsyncIterator[Counting]:
+    target = Counting()
+    async with await asyncio.start_server(target.serve, "127.0.0.1", 0) as server:
+        target.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield target
+
+
+async def make_due(conn: Connection, vault: Vault, url: str) -> None:
+    """Leave many jobs that read one target, all due now."""
+    project, _ = await projects.create(conn, vault, name="shop")
+    await targets.put(conn, project.id, "prod", url)
+    now = await conn.fetchval("SELECT now()")
+    jobs = [
+        NewJob(
+            kind=JobKind.COLLECT,
+            project_id=project.id,
+            env="prod",
+            scheduled_at=now - timedelta(milliseconds=number),
+            deadline_at=now + timedelta(hours=1),
+            priority=Priority.POST,
+        )
+        for number in range(DUE)
+    ]
+    await queue.enqueue(conn, jobs)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_target_is_never_read_more_often_than_its_plan_allows(
+    installation: Installation, conn: Connection, vault: Vault, workers: int
+) -> None:
+    installation.env["SEQPULSE_SLOT_SECONDS"] = str(SLOT)
+    installation.env["SEQPULSE_BASELINE_INTERVAL_SECONDS"] = str(SLOT)
+    allowed = PLANS["free"].reads_per_slot
+    async with counting() as target:
+        await make_due(conn, vault, target.url)
+        running = [installation.start("worker") for _ in range(workers)]
+        await installation.logged("worker_started", workers)
+        await asyncio.sleep(SLOT)
+        running[0].send_signal(signal.SIGKILL)  # a new one knows nothing of what it has read
+        installation.start("worker")
+        await asyncio.sleep(SLOT * (SLOTS - 1))
+    assert target.most_within(SLOT) <= allowed
+    assert len(target.asked_at) >= allowed * (SLOTS - 1), "it is read as often as it may be"
+    assert max(after - before for before, after in pairwise(target.asked_at)) < 2 * SLOT
