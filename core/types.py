@@ -6,6 +6,7 @@ One word per thing: these names are used in the code, the tables, the API and th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -198,11 +199,22 @@ class Slot:
     sequence_index: int | None = None
 
 
+MAX_EXTRA: Final = 32
+"""Numbers a reading may carry beside the five."""
+
+EXTRA_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$"
+"""Of the name of such a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Five numbers as a target reported them, validated.
 
     requests_per_sec in req/s (>= 0), latency_p95 in ms (>= 0), the others shares in 0..1.
+
+    Attributes:
+        extra: Further finite numbers by name (`EXTRA_PATTERN`), at most `MAX_EXTRA`, kept for
+            analysts; None where there are none. The judge does not look at them.
     """
 
     requests_per_sec: float
@@ -210,6 +222,7 @@ class Reading:
     error_rate: float
     cpu_usage: float
     memory_usage: float
+    extra: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ async def insert(conn: Connection, samples: Sequence[Sample]) -> None:
         return
     readings = [[getattr(sample.reading, metric) for sample in samples] for metric in METRICS]
     slots = _slot_columns([sample.slot for sample in samples])
-    await conn.execute(query("samples.insert"), *slots, *readings)
+    extra = [sample.reading.extra for sample in samples]
+    await conn.execute(query("samples.insert"), *slots, *readings, extra)
 
 
 async def insert_missed(conn: Connection, missed: Sequence[MissedSlot]) -> None:
