@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import deployments, health, problems, projects, verdicts
+from api import deployments, health, problems, projects, samples, verdicts
 from api.body import BodyLimit
 from api.limits import CallLimits
 from api.state import State
@@ -48,6 +48,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     )
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for room in (deployments, verdicts, projects, health):
+    for room in (deployments, verdicts, samples, projects, health):
         app.include_router(room.router)
     return app

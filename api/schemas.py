@@ -200,3 +200,21 @@ class KeyAnswer(BaseModel):
     """A new API key, shown this once; the earlier ones are revoked."""
 
     api_key: str
+
+
+class RefusalAnswer(BaseModel):
+    """A row that was not taken."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    line: int
+    reason: str
+
+
+class PushAnswer(BaseModel):
+    """What became of pushed rows; the three counts add up to their number."""
+
+    stored: int
+    known: int = Field(description="slots that had a sample already; it was left as it is")
+    refused: int
+    refusals: list[RefusalAnswer] = Field(description="the first 100, by line")

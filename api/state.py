@@ -1,14 +1,14 @@
-"""What every request may use: settings, pool, vault, call limits, waker."""
+"""What every request may use: settings, pool, vault, limits, waker."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
-from api.limits import CallLimits
+from api.limits import CallLimits, Places
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
@@ -24,6 +24,7 @@ class State:
     vault: Vault
     limits: CallLimits
     waker: Waker
+    pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
 
 
 def get_state(request: Request) -> State:

@@ -114,12 +114,14 @@ class Plan:
         post_slots: Allowed lengths of the post window, in slots; the last one is the default.
         calls_per_minute: Trigger and finish calls accepted per project.
         reads_per_slot: Reads of one target per slot length (baseline, pre, post, retries).
+        pushes_per_minute: Pushes of samples accepted per project.
     """
 
     name: str
     post_slots: tuple[int, ...]
     calls_per_minute: int
     reads_per_slot: int
+    pushes_per_minute: int = 30
 
     @property
     def default_post_slots(self) -> int:
@@ -130,8 +132,14 @@ class Plan:
 PLANS: Final = {
     plan.name: plan
     for plan in (
-        Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6),
-        Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12),
+        Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6, pushes_per_minute=30),
+        Plan(
+            "pro",
+            post_slots=(5, 15),
+            calls_per_minute=100,
+            reads_per_slot=12,
+            pushes_per_minute=120,
+        ),
     )
 }
 
