@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import typer
 
-from core.cli import db, demo, jobs, projects, serve
+from core.cli import db, demo, history, jobs, projects, serve
 from core.errors import SeqPulseError
 from core.logs import redact
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(db.app, name="db")
 app.add_typer(projects.app, name="projects")
 app.add_typer(jobs.app, name="jobs")
+app.command("import")(history.load)
 app.command("workers")(jobs.workers)
 app.command("api")(serve.api)
 app.command("worker")(serve.worker)
