@@ -23,7 +23,7 @@ from api.state import ConnectionDep, State, StateDep
 from core.errors import NotFoundError
 from core.types import Deployment, Project
 from scheduler import baseline, plan, queue
-from sql import deployments, projects, verdicts
+from sql import deployments, projects, samples, verdicts
 from sql.deployments import Begin
 
 log = structlog.get_logger(__name__)
@@ -42,10 +42,13 @@ async def trigger(
     """Say that a deployment begins.
 
     A repeated trigger, or one while a deployment of this project and environment is under way,
-    answers with the existing deployment. The target is read by a worker, never by this call.
+    answers with the existing deployment. The target is read by a worker, never by this call. A
+    project that pushes its samples names no endpoint.
     """
     await state.limits.count(str(project.id), project.plan.calls_per_minute)
     async with conn.transaction():
+        if body.metrics_endpoint is None:
+            await _require_samples(conn, project, body.env)
         deployment, begin = await deployments.create(
             conn,
             project.id,
@@ -55,7 +58,8 @@ async def trigger(
             abandoned_seconds=state.settings.abandoned_seconds,
         )
         if begin is not Begin.EXISTING:
-            await _watch(conn, deployment, body.metrics_endpoint, state)
+            if body.metrics_endpoint is not None:
+                await _watch(conn, deployment, body.metrics_endpoint, state)
             await queue.enqueue(conn, [plan.pre_job(deployment, state.settings.slot_seconds)])
     state.waker.wake()
     if begin is not Begin.CREATED:
@@ -97,7 +101,8 @@ async def finish(
             return await _not_finished(conn, deployment_id, project)
         if body.metrics_endpoint is not None:
             await projects.put_target(conn, project.id, deployment.env, body.metrics_endpoint)
-        await queue.enqueue(conn, plan.post_jobs(deployment))
+        pushed = deployment.env not in await projects.targets(conn, project.id)
+        await queue.enqueue(conn, plan.post_jobs(deployment, pushed=pushed))
     state.waker.wake()
     log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
     minutes = project.post_slots * state.settings.slot_seconds / 60
@@ -114,6 +119,22 @@ async def show(deployment_id: UUID, project: ProjectDep, conn: ConnectionDep) ->
     deployment = await deployments.find(conn, deployment_id, project.id)
     judgement = await verdicts.find(conn, deployment_id)
     return _answer(deployment, None if judgement is None else judgement.verdict)
+
+
+async def _require_samples(conn: ConnectionDep, project: Project, env: str) -> None:
+    """Let a trigger without an endpoint pass if there is a target, or if samples are pushed.
+
+    Raises:
+        ProblemError: 422; with nothing to judge by, the verdict would be worth nothing.
+    """
+    if env in await projects.targets(conn, project.id):
+        return
+    if not await samples.has_any(conn, project.id, env):
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"metrics_endpoint: needed, because {env} has no target yet and nothing was pushed "
+            f"for it (POST /projects/{project.id}/samples)",
+        )
 
 
 async def _watch(conn: ConnectionDep, deployment: Deployment, endpoint: str, state: State) -> None:

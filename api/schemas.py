@@ -54,7 +54,9 @@ class TriggerBody(Body):
     """CI is about to deploy."""
 
     env: EnvName = "prod"
-    metrics_endpoint: Endpoint
+    metrics_endpoint: Endpoint | None = Field(
+        None, description="the target; not needed if there is one already, or samples are pushed"
+    )
     idempotency_key: Annotated[str, Line] | None = None
     branch: Annotated[str, Line] = "unknown"
 

@@ -94,6 +94,7 @@ class CollectCode(StrEnum):
     TOO_LARGE = "too_large"
     FORBIDDEN_TARGET = "forbidden_target"
     RATE_LIMITED = "rate_limited"
+    NOT_PUSHED = "not_pushed"  # there is no target to read, and nothing came by itself
     DEADLINE = "deadline"  # nobody was there to collect it in time
     INTERNAL = "internal"  # our own fault
 

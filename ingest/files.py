@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import polars as pl
 
@@ -100,15 +100,12 @@ def _open_csv(path: Path) -> Table:
         raise InvalidInputError("two columns of the file have the same name")
     extra = _choose_extra(names, names)
     kept = [*REQUIRED, *(["env"] if "env" in names else []), *extra]
-    file = path.open("rb")
-    return Table(count, extra, _others(names, kept), _read_lines(file, names, kept))
+    return Table(count, extra, _others(names, kept), _read_lines(path, names, kept))
 
 
-def _read_lines(
-    file: BinaryIO, names: Sequence[str], kept: Sequence[str]
-) -> Iterator[pl.DataFrame]:
+def _read_lines(path: Path, names: Sequence[str], kept: Sequence[str]) -> Iterator[pl.DataFrame]:
     """Yield the lines of a CSV file after the first, cut into cells of text."""
-    with file:
+    with path.open("rb") as file:
         file.readline(MAX_HEADER_BYTES)
         line = 2
         while lines := file.readlines(BLOCK_BYTES):

@@ -26,7 +26,7 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import CollectCode, Deployment, MissedSlot, Sample
 from ingest.collector import Collector
-from scheduler import queue, retry
+from scheduler import pushed, queue, retry
 from scheduler.jobs import Job, JobKind, Outcome, Status
 from sql import deployments, projects, samples, verdicts
 
@@ -53,19 +53,20 @@ Handler: TypeAlias = Callable[[Job, Context], Awaitable[Outcome]]
 async def collect(job: Job, context: Context) -> Outcome:
     """Read a target once and bring the sample home, or say why there is none.
 
-    Target and secret are looked up by project and environment: the job row holds neither.
+    Target and secret are looked up by project and environment: the job row holds neither. Where
+    there is no target, the sample is one that was pushed.
     """
     claimed_at = time.monotonic()
     left = math.inf if job.seconds_left is None else job.seconds_left
     try:
-        if left <= 0:
-            raise CollectError(CollectCode.DEADLINE, "no worker was there in time", permanent=True)
         async with context.pool.acquire() as conn:
             target = await projects.load_target(conn, context.vault, job.project_id, job.env)
+        if left <= 0:
+            raise CollectError(CollectCode.DEADLINE, "no worker was there in time", permanent=True)
         spent = time.monotonic() - claimed_at
         reading = await context.collector.collect(target, within_seconds=left - spent)
     except NotFoundError:
-        return Outcome(Status.FAILED, last_error="the target is gone")
+        return await pushed.collect(job, context.pool, context.settings.slot_seconds)
     except CollectError as error:
         pause = retry.collect_pause(
             error,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import polars as pl
 
 from core.database import Connection
-from core.types import METRICS, Deployment, MissedSlot, Sample, Slot
+from core.types import METRICS, Deployment, MissedSlot, Reading, Sample, Slot
 from sql.texts import query
 
 SAMPLES_SCHEMA = pl.Schema(
@@ -52,6 +53,20 @@ async def insert_missed(conn: Connection, missed: Sequence[MissedSlot]) -> None:
         [slot.code for slot in missed],
         [slot.detail for slot in missed],
     )
+
+
+async def find_pushed(
+    conn: Connection, project_id: UUID, env: str, since: datetime, until: datetime
+) -> Reading | None:
+    """Return the first sample of the continuous baseline in `since` <= slot_at < `until`."""
+    row = await conn.fetchrow(query("samples.first_pushed"), project_id, env, since, until)
+    return None if row is None else Reading(**row)
+
+
+async def has_any(conn: Connection, project_id: UUID, env: str) -> bool:
+    """Say whether a project has samples in an environment."""
+    found: bool = await conn.fetchval(query("samples.has_any"), project_id, env)
+    return found
 
 
 async def load_window(

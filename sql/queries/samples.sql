@@ -22,6 +22,18 @@ SELECT *
               $7::text[], $8::text[])
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
 
+-- name: first_pushed
+-- The first sample of the continuous baseline in a slot: of any moment of it, and as it stands
+-- there, not the worst of several, so that it means what a single one of the baseline means.
+SELECT requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage, extra
+  FROM metric_samples
+ WHERE project_id = $1 AND env = $2 AND slot_at >= $3 AND slot_at < $4 AND phase IS NULL
+ ORDER BY slot_at
+ LIMIT 1
+
+-- name: has_any
+SELECT EXISTS (SELECT FROM metric_samples WHERE project_id = $1 AND env = $2)
+
 -- name: window
 -- What was read only after the change had begun says nothing of before, whatever its slot.
 SELECT slot_at, phase, sequence_index,
