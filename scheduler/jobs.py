@@ -16,6 +16,7 @@ class JobKind(StrEnum):
 
     COLLECT = "collect"
     JUDGE = "judge"
+    REMOVE_SAMPLES = "remove_samples"
 
 
 class Priority(IntEnum):

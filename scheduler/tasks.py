@@ -26,7 +26,7 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import CollectCode, Deployment, MissedSlot, Sample
 from ingest.collector import Collector
-from scheduler import pushed, queue, retry
+from scheduler import pushed, queue, removal, retry
 from scheduler.jobs import Job, JobKind, Outcome, Status
 from sql import deployments, projects, samples, verdicts
 
@@ -111,7 +111,16 @@ async def judge(job: Job, context: Context) -> Outcome:
     return Outcome(Status.COMPLETED)
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {JobKind.COLLECT: collect, JobKind.JUDGE: judge}
+async def remove_samples(job: Job, context: Context) -> Outcome:
+    """Remove what is left of a deleted project."""
+    return await removal.remove_samples(job, context.pool)
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    JobKind.COLLECT: collect,
+    JobKind.JUDGE: judge,
+    JobKind.REMOVE_SAMPLES: remove_samples,
+}
 
 
 async def handle(job: Job, context: Context) -> Outcome:

@@ -69,6 +69,18 @@ async def has_any(conn: Connection, project_id: UUID, env: str) -> bool:
     return found
 
 
+async def list_chunks(conn: Connection) -> list[tuple[datetime, datetime]]:
+    """Return the spans of slot_at the tables are cut into, the oldest first."""
+    return [(row[0], row[1]) for row in await conn.fetch(query("samples.chunks"))]
+
+
+async def remove(conn: Connection, project_id: UUID, since: datetime, until: datetime) -> int:
+    """Remove samples and missed slots of `since` <= slot_at < `until`; return how many samples."""
+    await conn.execute(query("samples.remove_missed"), project_id, since, until)
+    done = await conn.execute(query("samples.remove"), project_id, since, until)
+    return int(done.rpartition(" ")[2])
+
+
 async def load_window(
     conn: Connection, deployment: Deployment, baseline_seconds: float
 ) -> pl.DataFrame:

@@ -44,3 +44,17 @@ SELECT slot_at, phase, sequence_index,
             WHEN phase = 'pre' THEN deployment_id = $3 AND collected_at <= $7
             ELSE deployment_id = $3 END
  ORDER BY slot_at
+
+-- name: chunks
+-- The pieces the tables are made of, as spans of slot_at: what is done to one of them stays bounded.
+SELECT DISTINCT range_start, range_end
+  FROM timescaledb_information.chunks
+ WHERE hypertable_name IN ('metric_samples', 'missed_slots')
+   AND hypertable_schema = current_schema()
+ ORDER BY range_start
+
+-- name: remove
+DELETE FROM metric_samples WHERE project_id = $1 AND slot_at >= $2 AND slot_at < $3
+
+-- name: remove_missed
+DELETE FROM missed_slots WHERE project_id = $1 AND slot_at >= $2 AND slot_at < $3
