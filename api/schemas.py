@@ -220,3 +220,9 @@ class PushAnswer(BaseModel):
     known: int = Field(description="slots that had a sample already; it was left as it is")
     refused: int
     refusals: list[RefusalAnswer] = Field(description="the first 100, by line")
+
+
+class MetricsAnswer(BaseModel):
+    """The five numbers, as every target answers them."""
+
+    metrics: dict[Metric, float]

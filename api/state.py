@@ -1,4 +1,4 @@
-"""What every request may use: settings, pool, vault, limits, waker."""
+"""What every request may use: settings, pool, vault, limits, waker, traffic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Request
 
 from api.limits import CallLimits, Places
+from api.traffic import Traffic
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
@@ -24,6 +25,7 @@ class State:
     vault: Vault
     limits: CallLimits
     waker: Waker
+    traffic: Traffic
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
 
 
