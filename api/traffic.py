@@ -42,6 +42,7 @@ class Traffic:
     def __init__(self) -> None:
         self._errors = 0
         self._latencies: Counter[int] = Counter()
+        self._turn = asyncio.Lock()
         self._looks: deque[tuple[float, float]] = deque([_look()])
 
     def count(self, seconds: float, *, error: bool) -> None:
@@ -50,18 +51,19 @@ class Traffic:
         self._latencies[classify(seconds * 1000)] += 1
 
     async def tell(self, conn: Connection) -> None:
-        """Write down what was served since the last time, if anything was."""
-        if not self._latencies:
-            return
-        errors, latencies = self._errors, self._latencies
-        self._errors, self._latencies = 0, Counter()
-        counts = [latencies[number] for number in range(CLASSES)]
-        try:
-            await traffic.tell(conn, Tally(latencies.total(), errors, counts))
-        except BaseException:
-            self._errors += errors
-            self._latencies += latencies
-            raise
+        """Write down what was served since the last time; when this returns, it is all there."""
+        async with self._turn:
+            errors, latencies = self._errors, self._latencies
+            if not latencies:
+                return
+            self._errors, self._latencies = 0, Counter()
+            counts = [latencies[number] for number in range(CLASSES)]
+            try:
+                await traffic.tell(conn, Tally(latencies.total(), errors, counts))
+            except BaseException:
+                self._errors += errors
+                self._latencies += latencies
+                raise
 
     @asynccontextmanager
     async def telling(self, pool: Pool) -> AsyncIterator[None]:

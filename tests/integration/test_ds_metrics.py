@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 
 from api.app import create_app
+from api.traffic import Traffic
 from core.database import Connection
 from core.settings import Settings
 from ingest import payload
@@ -77,11 +79,21 @@ async def test_the_numbers_are_those_of_all_processes_in_the_last_minute(
 async def test_what_fails_on_our_side_is_an_error(
     client: httpx.AsyncClient, conn: Connection
 ) -> None:
-    await conn.execute("ALTER TABLE api_keys RENAME TO lost")
-    for _ in range(3):
-        assert (await client.get("/sdh", headers={"X-API-Key": f"sp_a_{'0' * 64}"})).is_server_error
-    await client.get("/sdh")
+    await conn.execute("UPDATE schema_migrations SET checksum = 'another'")
+    assert {(await client.get("/readyz")).status_code for _ in range(3)} == {503}
+    assert (await client.get("/sdh")).status_code == 401
     assert payload.parse((await client.get(PATH)).content).error_rate == 0.75
+
+
+async def test_what_could_not_be_told_is_told_later(conn: Connection) -> None:
+    traffic = Traffic()
+    traffic.count(0.1, error=True)
+    await conn.execute("ALTER TABLE api_traffic RENAME TO lost")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await traffic.tell(conn)
+    await conn.execute("ALTER TABLE lost RENAME TO api_traffic")
+    traffic.count(0.1, error=False)
+    assert (await traffic.read(conn)).error_rate == 0.5
 
 
 async def test_a_process_that_stops_tells_what_it_served(
