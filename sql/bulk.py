@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import polars as pl
 
 from core.database import Connection
@@ -68,9 +69,15 @@ async def _insert(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> str
 
 async def _copy(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> str:
     text = io.BytesIO()
-    rows.write_csv(text, include_header=False, datetime_format=_MOMENT)
+    rows.unique(["env", "slot_at"], maintain_order=True).write_csv(
+        text, include_header=False, datetime_format=_MOMENT
+    )
     text.seek(0)
     async with conn.transaction():
         await conn.execute(query("bulk.create_incoming"))
         await conn.copy_to_table("incoming_samples", source=text, format="csv")
-        return await conn.execute(query("bulk.take_in"), project_id)
+        try:
+            async with conn.transaction():
+                return await conn.execute(query("bulk.take_in_new"), project_id)
+        except asyncpg.UniqueViolationError:  # some are known: the first of them has told so
+            return await conn.execute(query("bulk.take_in"), project_id)
