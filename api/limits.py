@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from api.problems import ProblemError
 
@@ -24,6 +24,7 @@ class CallLimits:
     """Counts calls per caller and minute."""
 
     def __init__(self) -> None:
+        # Not the library's asyncio storage: for every call, it sends a task per caller to a thread.
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def count(self, caller: str, per_minute: int) -> None:
@@ -33,9 +34,9 @@ class CallLimits:
             ProblemError: 429 with Retry-After; the caller has used up this minute.
         """
         limit = RateLimitItemPerMinute(per_minute)
-        if await self._limiter.hit(limit, caller):
+        if self._limiter.hit(limit, caller):
             return
-        reset_at, _ = await self._limiter.get_window_stats(limit, caller)
+        reset_at, _ = self._limiter.get_window_stats(limit, caller)
         wait = max(1, math.ceil(reset_at - time.time()))
         raise ProblemError(
             HTTPStatus.TOO_MANY_REQUESTS,

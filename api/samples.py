@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -26,6 +27,9 @@ MAX_REFUSALS: Final = 100
 MAX_AGE: Final = timedelta(days=30)
 """What is older comes by `seqpulse import`: every week of rows makes a chunk of the table."""
 BODY_SECONDS: Final = 30.0
+SMALL_BYTES: Final = 256 * 1024
+"""Read at once, in a few milliseconds; a thread would only fight with the loop for the interpreter.
+Larger bodies are sent to one, so that others are answered meanwhile."""
 
 Split: TypeAlias = Callable[[bytes], Iterable[tuple[int, object]]]
 
@@ -73,11 +77,12 @@ async def push(
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: one of {known}")
     encoding = request.headers.get("content-encoding", "").strip().lower()
     with state.pushes.take(str(project.id)):
-        body = await _read(request)
+        body = unpack(await _read(request), encoding)
         async with state.pool.acquire(timeout=5) as conn:
             now = await bulk.read_clock(conn)
             bounds = rows.Bounds(now - MAX_AGE, now + rows.MAX_AHEAD)
-            batch = await asyncio.to_thread(_parse, body, encoding, SPLIT[media_type], env, bounds)
+            read = partial(_parse, SPLIT[media_type], body, env, bounds)
+            batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
             stored = await bulk.write(conn, project.id, batch.rows) if len(batch.rows) else 0
     return _answer(batch, stored)
 
@@ -92,8 +97,8 @@ async def _read(request: Request) -> bytes:
         ) from None
 
 
-def _parse(body: bytes, encoding: str, split: Split, env: str, bounds: rows.Bounds) -> rows.Batch:
-    documents = list(split(unpack(body, encoding)))
+def _parse(split: Split, body: bytes, env: str, bounds: rows.Bounds) -> rows.Batch:
+    documents = list(split(body))
     if len(documents) > MAX_ROWS:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_ROWS:,} rows")
     return rows.read_documents(documents, env, bounds)

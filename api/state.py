@@ -29,7 +29,7 @@ class State:
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
 
 
-def get_state(request: Request) -> State:
+async def get_state(request: Request) -> State:  # async: what is not is sent to a thread
     """Return the state of the process."""
     state: State = request.app.state.seqpulse
     return state

@@ -1,12 +1,13 @@
 """Rows that were sent to us, pushed or in a file: each is believed or refused on its own.
 
-`read_row` is the one judge of a row. A frame of a file is looked at as a whole first: what is
-right beyond doubt passes, and only the rest is read row by row, which also yields the reason.
+`read_row` is the one judge of a row. Many rows are looked at together first: what is right beyond
+doubt passes, and only the rest is read row by row, which also yields the reason.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ MAX_AHEAD: Final = timedelta(minutes=5)
 """How far the clock of whoever sends a row may be ahead of ours."""
 
 _ENV: Final = re.compile(ENV_PATTERN)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 Row: TypeAlias = tuple[object, ...]
 """The values of one row in the order of `sql.bulk.ROWS`."""
@@ -112,38 +115,37 @@ def read_documents(documents: Iterable[tuple[int, object]], env: str, bounds: Bo
         bounds: Moments they may be of.
     """
     documents = list(documents)
-    typed = _line_up([document for _, document in documents], env)
-    if typed is None:
-        return _read_each(documents, env, bounds)
-    passes = typed.select(_is_beyond_doubt(bounds)).to_series()
-    doubtful = [documents[place] for place in (~passes).arg_true()]
-    return _join(typed.filter(passes), _read_each(doubtful, env, bounds))
+    rows = _line_up([document for _, document in documents], env, bounds)
+    return _read_each(documents, env, bounds) if rows is None else Batch(rows, [])
 
 
-def _line_up(documents: list[Any], env: str) -> pl.DataFrame | None:
-    """Return `ROWS` of documents if all members of all of them are of the right type, else None."""
+def _line_up(documents: list[Any], env: str, bounds: Bounds) -> pl.DataFrame | None:
+    """Return the rows if every one is right beyond doubt, else None.
+
+    Column by column in the interpreter: for so few rows, polars would spend its time on threads.
+    """
     try:
         metrics = [document["metrics"] for document in documents]
         numbers = {name: [each[name] for each in metrics] for name in METRICS}
-        texts = {
-            "slot_at": [document["slot_at"] for document in documents],
-            "env": [document.get("env", env) for document in documents],
-        }
+        moments = [datetime.fromisoformat(document["slot_at"]) for document in documents]
+        names = [document.get("env", env) for document in documents]
         further = [payload.find_extra(each) if len(each) > len(METRICS) else {} for each in metrics]
-    except (KeyError, TypeError, AttributeError):
+        certain = (
+            all(set(map(type, column)) <= {float} for column in numbers.values())
+            and all(all(map(math.isfinite, column)) for column in numbers.values())
+            and all(min(column, default=0) >= 0 for column in numbers.values())
+            and all(max(numbers[name], default=0) <= 1 for name in SHARES)
+            and all(map(_ENV.fullmatch, set(names)))
+            and bounds.oldest <= min(moments, default=bounds.oldest)
+            and bounds.newest >= max(moments, default=bounds.newest)
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
         return None
-    if not (_are(float, numbers) and _are(str, texts)):
+    if not certain:
         return None
-    columns = {**texts, **numbers, "extra": [_encode(extra) for extra in further]}
-    try:
-        raw = pl.DataFrame(columns, schema_overrides={**ROWS, "slot_at": pl.String()})
-    except UnicodeError:  # half a character: JSON may spell it, but it is no text
-        return None
-    return raw.with_columns(_moments())
-
-
-def _are(kind: type, columns: dict[str, list[object]]) -> bool:
-    return all(set(map(type, column)) <= {kind} for column in columns.values())
+    places = [(moment - _EPOCH) // _MICROSECOND for moment in moments]
+    columns = {"slot_at": pl.Series(places, dtype=pl.Int64).cast(ROWS["slot_at"]), "env": names}
+    return pl.DataFrame({**columns, **numbers, "extra": list(map(_encode, further))}, schema=ROWS)
 
 
 def _read_each(documents: list[tuple[int, object]], env: str, bounds: Bounds) -> Batch:
@@ -159,7 +161,7 @@ def _read_each(documents: list[tuple[int, object]], env: str, bounds: Bounds) ->
 
 
 def _join(certain: pl.DataFrame, rest: Batch) -> Batch:
-    return Batch(pl.concat([certain.select(ROWS.names()), rest.rows]), rest.refusals)
+    return Batch(pl.concat([certain, rest.rows]), rest.refusals)
 
 
 def read_row(document: object, env: str, bounds: Bounds) -> Row:
@@ -217,6 +219,8 @@ def read_frame(raw: pl.DataFrame, env: str, bounds: Bounds) -> Batch:
     """
     typed = _type(raw, env)
     passes = typed.select(_is_beyond_doubt(bounds)).to_series()
+    if passes.all():
+        return Batch(typed, [])
     doubtful = list(_documents(raw.filter(~passes), typed.filter(~passes)))
     return _join(typed.filter(passes), _read_each(doubtful, env, bounds))
 

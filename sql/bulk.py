@@ -26,8 +26,9 @@ ROWS: Final = pl.Schema(
 """One row per sample; `extra` is a JSON object of numbers and nulls, or null. Metrics as in
 `core.types.Reading`."""
 
-COPY_FROM: Final = 2_000
-"""Rows from which COPY is the faster way: it costs three round trips more, but no arrays."""
+COPY_FROM: Final = 1_500
+"""Rows from which COPY is the faster way: more round trips, but no arrays to be made of every
+value. Measured: 0.4 times the speed of an INSERT at 200 rows, the same at 1,000, 1.4 at 2,000."""
 
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
@@ -41,7 +42,8 @@ async def read_clock(conn: Connection) -> datetime:
 async def write(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> int:
     """Store samples of the continuous baseline (no phase) in one transaction.
 
-    A slot that has a sample already keeps it, so the same rows can be written again.
+    A slot that has a sample already keeps it, so the same rows can be written again. They are
+    inserted in the order of their slots: all writers lock in one order, so none can deadlock.
 
     Args:
         conn: Connection.
@@ -54,7 +56,6 @@ async def write(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> int:
     Raises:
         NotFoundError: There is no such project.
     """
-    rows = rows.sort("env", "slot_at")  # all writers lock in one order, so none can deadlock
     way = _copy if len(rows) >= COPY_FROM else _insert
     stored = int((await way(conn, project_id, rows)).rpartition(" ")[2])
     if not stored:
@@ -63,15 +64,15 @@ async def write(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> int:
 
 
 async def _insert(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> str:
-    columns = (rows[name].to_list() for name in ROWS)
+    # Moments as microseconds: to make a datetime of each would cost as much as all the rest.
+    columns = (rows[name].to_physical().to_list() for name in ROWS)
     return await conn.execute(query("bulk.insert"), project_id, *columns)
 
 
 async def _copy(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> str:
     text = io.BytesIO()
-    rows.unique(["env", "slot_at"], maintain_order=True).write_csv(
-        text, include_header=False, datetime_format=_MOMENT
-    )
+    rows = rows.unique(["env", "slot_at"]).sort("env", "slot_at")
+    rows.write_csv(text, include_header=False, datetime_format=_MOMENT)
     text.seek(0)
     async with conn.transaction():
         await conn.execute(query("bulk.create_incoming"))

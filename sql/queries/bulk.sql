@@ -8,12 +8,15 @@ WITH owner AS MATERIALIZED (
 )
 INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
                             cpu_usage, memory_usage, extra)
-SELECT slot_at, owner.id, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
+SELECT timestamptz 'epoch' + microseconds * interval '1 microsecond', owner.id, env,
+       requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
        nullif(jsonb_strip_nulls(extra::jsonb), '{}')
   FROM owner,
-       unnest($2::timestamptz[], $3::text[], $4::float8[], $5::float8[], $6::float8[],
+       unnest($2::bigint[], $3::text[], $4::float8[], $5::float8[], $6::float8[],
               $7::float8[], $8::float8[], $9::text[])
-       AS s(slot_at, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage, extra)
+       AS s(microseconds, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
+            extra)
+ ORDER BY env, microseconds
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
 
 -- name: create_incoming
