@@ -22,6 +22,7 @@ from sql import bulk
 
 log = structlog.get_logger(__name__)
 
+PUSHES_PER_MINUTE: Final = 60
 MAX_ROWS: Final = 10_000
 MAX_REFUSALS: Final = 100
 MAX_AGE: Final = timedelta(days=30)
@@ -70,7 +71,7 @@ async def push(
     Each row is taken or refused on its own; a slot that has a sample already keeps it, so a push
     may be repeated. 422 if every row was refused. `env` is that of rows that do not name theirs.
     """
-    await state.limits.count(f"push {project.id}", project.plan.pushes_per_minute)
+    await state.limits.count(f"push {project.id}", PUSHES_PER_MINUTE)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in SPLIT:
         known = ", ".join(SPLIT)

@@ -94,7 +94,7 @@ class CollectCode(StrEnum):
     TOO_LARGE = "too_large"
     FORBIDDEN_TARGET = "forbidden_target"
     RATE_LIMITED = "rate_limited"
-    NOT_PUSHED = "not_pushed"  # there is no target to read, and nothing came by itself
+    NOT_PUSHED = "not_pushed"
     DEADLINE = "deadline"  # nobody was there to collect it in time
     INTERNAL = "internal"  # our own fault
 
@@ -115,14 +115,12 @@ class Plan:
         post_slots: Allowed lengths of the post window, in slots; the last one is the default.
         calls_per_minute: Trigger and finish calls accepted per project.
         reads_per_slot: Reads of one target per slot length (baseline, pre, post, retries).
-        pushes_per_minute: Pushes of samples accepted per project.
     """
 
     name: str
     post_slots: tuple[int, ...]
     calls_per_minute: int
     reads_per_slot: int
-    pushes_per_minute: int = 30
 
     @property
     def default_post_slots(self) -> int:
@@ -133,14 +131,8 @@ class Plan:
 PLANS: Final = {
     plan.name: plan
     for plan in (
-        Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6, pushes_per_minute=30),
-        Plan(
-            "pro",
-            post_slots=(5, 15),
-            calls_per_minute=100,
-            reads_per_slot=12,
-            pushes_per_minute=120,
-        ),
+        Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6),
+        Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12),
     )
 }
 
@@ -209,21 +201,15 @@ class Slot:
 
 
 MAX_EXTRA: Final = 32
-"""Numbers a reading may carry beside the five."""
-
 EXTRA_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$"
-"""Of the name of such a number."""
+"""Numbers a reading may carry beside the five: how many, and what they may be called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Five numbers as a target reported them, validated.
+    """Five numbers as a target reported them, validated; and `extra` ones the judge ignores.
 
     requests_per_sec in req/s (>= 0), latency_p95 in ms (>= 0), the others shares in 0..1.
-
-    Attributes:
-        extra: Further finite numbers by name (`EXTRA_PATTERN`), at most `MAX_EXTRA`, kept for
-            analysts; None where there are none. The judge does not look at them.
     """
 
     requests_per_sec: float

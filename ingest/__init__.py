@@ -5,6 +5,6 @@ its turn (`limiter`), signs the request (`signature`) and reads the five numbers
 comes out is a `core.types.Reading` or a `core.errors.CollectError`, nothing else. This is the only
 room that speaks HTTP to the outside.
 
-The other way in is for rows that were sent to us: `rows` takes or refuses each, `files` opens CSV and
-Parquet. What comes out is a frame for `sql.bulk` and the refusals.
+The other way in is for rows that were sent to us: `rows` takes or refuses each, `files` opens CSV
+and Parquet. What comes out is a frame for `sql.bulk` and the refusals.
 """

@@ -4,7 +4,7 @@
 
 HTTP: four clients send prepared JSON bodies to one `seqpulse api` process, each over a connection
 it keeps, one request after the other. Writer: the same rows, ready as frames, by `sql.bulk.write`
-on four connections. Both write the same new rows of twenty projects into an emptied table, in
+on four connections. Both write the same new rows of fifty projects into an emptied table, in
 turn; a round lasts from the first request to the last answer.
 """
 
@@ -38,7 +38,7 @@ from tests.benchmarks.load.ground import report, server, tell
 
 ROWS: Final = 1_000
 REQUESTS: Final = 200
-PROJECTS: Final = 20
+PROJECTS: Final = 50
 CLIENTS: Final = 4
 ROUNDS: Final = 7
 
@@ -72,7 +72,7 @@ async def plan(conn: Connection, vault: Vault, requests: int) -> list[Push]:
     since = await bulk.read_clock(conn) - timedelta(days=20)
     owners = []
     for number in range(PROJECTS):
-        project, key = await projects.create(conn, vault, name=f"pusher {number}", plan="pro")
+        project, key = await projects.create(conn, vault, name=f"pusher {number}")
         owners.append((project, str(key)))
     return [
         prepare(owners[number % PROJECTS], since + timedelta(seconds=ROWS * (number // PROJECTS)))
