@@ -20,7 +20,7 @@ from core.database import Connection
 from core.secrets import Vault
 from core.settings import Settings
 from core.types import Project
-from sql import projects
+from sql import bulk, projects
 
 METRICS = {
     "requests_per_sec": 10,
@@ -170,7 +170,7 @@ async def test_the_moment_of_a_row_must_be_near(
     assert (reason or "") in answer.text
 
 
-@pytest.mark.parametrize("count", [1_999, 2_000, 10_000])
+@pytest.mark.parametrize("count", [bulk.COPY_FROM - 1, bulk.COPY_FROM, 10_000])
 async def test_the_small_way_and_the_large_way_store_the_same(
     pusher: Pusher, conn: Connection, count: int
 ) -> None:
@@ -301,11 +301,12 @@ async def test_a_body_that_does_not_come_is_given_up(
     assert (await pusher.send(never())).status_code == 408
 
 
+@pytest.mark.parametrize("count", [300, 3 * bulk.COPY_FROM])
 async def test_many_pushes_of_the_same_rows_at_once_store_each_row_once(
-    pusher: Pusher, conn: Connection
+    pusher: Pusher, conn: Connection, count: int
 ) -> None:
-    rows = [row(number / 60) for number in range(300)]
-    halves = [rows, rows[::-1], rows[:200], rows[100:]]
-    answers = await asyncio.gather(*(pusher.push(half) for half in halves))
-    assert sum(answer.json()["stored"] for answer in answers) == 300
-    assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 300
+    rows = [row(number / 60) for number in range(count)]
+    parts = [rows, rows[::-1] + rows[:9], rows[: count // 2], rows[count // 3 :]]
+    answers = await asyncio.gather(*(pusher.push(part) for part in parts))
+    assert sum(answer.json()["stored"] for answer in answers) == count
+    assert await conn.fetchval("SELECT count(*) FROM metric_samples") == count
