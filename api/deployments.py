@@ -45,7 +45,7 @@ async def trigger(
     answers with the existing deployment. The target is read by a worker, never by this call. A
     project that pushes its samples names no endpoint.
     """
-    await state.limits.count(str(project.id), project.plan.calls_per_minute)
+    state.limits.count(str(project.id), project.plan.calls_per_minute)
     async with conn.transaction():
         if body.metrics_endpoint is None:
             await _require_samples(conn, project, body.env)
@@ -86,7 +86,7 @@ async def finish(
     A rollout that failed is observed too: what it left behind may hurt. An unknown deployment is
     answered with `not_found` (and 200, as the SDK expects); a repeated finish with `ignored`.
     """
-    await state.limits.count(str(project.id), project.plan.calls_per_minute)
+    state.limits.count(str(project.id), project.plan.calls_per_minute)
     deployment_id = _parse_id(body.deployment_id)
     async with conn.transaction():
         deployment = deployment_id and await deployments.mark_finished(

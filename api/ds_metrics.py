@@ -34,7 +34,7 @@ async def show(request: Request, conn: ConnectionDep, state: StateDep) -> Metric
     machine's. Signed with HMAC v2 if SEQPULSE_DS_METRICS_SECRET is set.
     """
     caller = request.client.host if request.client else ""
-    await state.limits.count(f"ds-metrics {caller}", CALLS_PER_MINUTE)
+    state.limits.count(f"ds-metrics {caller}", CALLS_PER_MINUTE)
     if state.settings.ds_metrics_secret is not None:
         await _verify(request, state.settings.ds_metrics_secret.get_secret_value(), conn)
     reading = await state.traffic.read(conn)

@@ -71,7 +71,7 @@ async def push(
     Each row is taken or refused on its own; a slot that has a sample already keeps it, so a push
     may be repeated. 422 if every row was refused. `env` is that of rows that do not name theirs.
     """
-    await state.limits.count(f"push {project.id}", PUSHES_PER_MINUTE)
+    state.limits.count(f"push {project.id}", PUSHES_PER_MINUTE)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in SPLIT:
         known = ", ".join(SPLIT)
