@@ -8,10 +8,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import deployments, health, problems, projects, verdicts
+from api import deployments, ds_metrics, health, problems, projects, samples, verdicts
 from api.body import BodyLimit
 from api.limits import CallLimits
 from api.state import State
+from api.traffic import CountRequests, Traffic
 from core.database import create_pool
 from core.settings import Settings
 from scheduler.waker import Waker
@@ -27,6 +28,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
     At start-up it opens the pool and makes sure the schema is the one it was written for.
     """
+    traffic = Traffic()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -35,8 +37,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             async with pool.acquire() as conn:
                 await migrate.check(conn)
             waker = Waker()
-            app.state.seqpulse = State(settings, pool, settings.vault(), CallLimits(), waker)
-            async with waker.running(pool):
+            vault = settings.vault()
+            app.state.seqpulse = State(settings, pool, vault, CallLimits(), waker, traffic)
+            async with waker.running(pool), traffic.telling(pool):
                 yield
 
     app = FastAPI(
@@ -47,7 +50,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         redirect_slashes=False,
     )
     app.add_middleware(BodyLimit)
+    app.add_middleware(CountRequests, traffic=traffic)
     problems.install(app)
-    for room in (deployments, verdicts, projects, health):
+    for room in (deployments, verdicts, samples, projects, health, ds_metrics):
         app.include_router(room.router)
     return app

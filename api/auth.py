@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Annotated, TypeAlias
+from uuid import UUID
 
 from fastapi import Depends
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.problems import ProblemError
-from api.state import ConnectionDep, StateDep
+from api.state import ConnectionDep, State, StateDep
 from core import secrets
+from core.database import Connection
+from core.errors import NotFoundError
 from core.types import Project
 from sql import projects
 
@@ -18,14 +21,35 @@ _api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="sp_<id>
 _bearer = HTTPBearer(auto_error=False, description="the operator token")
 
 
-async def get_project(
-    conn: ConnectionDep, state: StateDep, api_key: Annotated[str | None, Depends(_api_key)]
-) -> Project:
+ApiKeyDep: TypeAlias = Annotated[str | None, Depends(_api_key)]
+
+
+async def get_project(conn: ConnectionDep, state: StateDep, api_key: ApiKeyDep) -> Project:
     """Return the project whose API key came with the request.
 
     Raises:
         ProblemError: 401, no key or not a live one.
     """
+    return await _identify(conn, state, api_key)
+
+
+async def get_own_project(project_id: UUID, state: StateDep, api_key: ApiKeyDep) -> Project:
+    """Return the project of the path if the API key is its own.
+
+    Its connection is given back at once: what the caller still has to send may take its time.
+
+    Raises:
+        ProblemError: 401, no key or not a live one.
+        NotFoundError: The key is another project's.
+    """
+    async with state.pool.acquire(timeout=5) as conn:
+        project = await _identify(conn, state, api_key)
+    if project.id != project_id:
+        raise NotFoundError(f"no project {project_id}")
+    return project
+
+
+async def _identify(conn: Connection, state: State, api_key: str | None) -> Project:
     if not api_key:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,
@@ -68,3 +92,4 @@ async def require_operator(
 
 
 ProjectDep: TypeAlias = Annotated[Project, Depends(get_project)]
+OwnProjectDep: TypeAlias = Annotated[Project, Depends(get_own_project)]

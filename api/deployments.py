@@ -23,7 +23,7 @@ from core.codes import SourceKind
 from core.errors import NotFoundError
 from core.types import Deployment, Project
 from scheduler import baseline, plan, queue
-from sql import deployments, targets, verdicts
+from sql import deployments, samples, targets, verdicts
 from sql.deployments import Begin
 
 log = structlog.get_logger(__name__)
@@ -42,10 +42,13 @@ async def trigger(
     """Say that a deployment begins.
 
     A repeated trigger, or one while a deployment of this project and environment is under way,
-    answers with the existing deployment. The target is read by a worker, never by this call.
+    answers with the existing deployment. The target is read by a worker, never by this call. A
+    project that pushes its samples names no endpoint.
     """
-    await state.limits.count(str(project.id), project.plan.calls_per_minute)
+    state.limits.count(str(project.id), project.plan.calls_per_minute)
     async with conn.transaction():
+        if body.metrics_endpoint is None:
+            await _require_samples(conn, project, body.env)
         deployment, begin = await deployments.create(
             conn,
             project.id,
@@ -85,7 +88,7 @@ async def finish(
     A rollout that failed is observed too: what it left behind may hurt. An unknown deployment is
     answered with `not_found` (and 200, as the SDK expects); a repeated finish with `ignored`.
     """
-    await state.limits.count(str(project.id), project.plan.calls_per_minute)
+    state.limits.count(str(project.id), project.plan.calls_per_minute)
     deployment_id = _parse_id(body.deployment_id)
     async with conn.transaction():
         deployment = deployment_id and await deployments.mark_finished(
@@ -100,7 +103,8 @@ async def finish(
             return await _not_finished(conn, deployment_id, project)
         if body.metrics_endpoint is not None:
             await targets.put(conn, project.id, deployment.env, body.metrics_endpoint)
-        await queue.enqueue(conn, plan.post_jobs(deployment))
+        pushed = await targets.find_source(conn, project.id, deployment.env) is None
+        await queue.enqueue(conn, plan.post_jobs(deployment, pushed=pushed))
     state.waker.wake()
     log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
     minutes = project.post_slots * state.settings.slot_seconds / 60
@@ -119,10 +123,33 @@ async def show(deployment_id: UUID, project: ProjectDep, conn: ConnectionDep) ->
     return _answer(deployment, None if judgement is None else judgement.verdict)
 
 
+async def _require_samples(conn: ConnectionDep, project: Project, env: str) -> None:
+    """Let a trigger without an endpoint pass if there is a target, or if samples are pushed.
+
+    Raises:
+        ProblemError: 422; with nothing to judge by, the verdict would be worth nothing.
+    """
+    if await targets.find_source(conn, project.id, env) is not None:
+        return
+    if not await samples.has_any(conn, project.id, env):
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"metrics_endpoint: needed, because {env} has no target yet and nothing was pushed "
+            f"for it (POST /projects/{project.id}/samples)",
+        )
+
+
 async def _watch(
     conn: ConnectionDep, deployment: Deployment, endpoint: str | None, state: State
-) -> SourceKind:
-    """Collect the target from now on; the `pre` sample covers the moment of the trigger itself."""
+) -> SourceKind | None:
+    """Collect the target from now on, if there is one; samples may be pushed instead.
+
+    The `pre` sample covers the moment of the trigger itself.
+    """
+    if endpoint is None and not await targets.find_source(
+        conn, deployment.project_id, deployment.env
+    ):
+        return None
     interval = state.settings.baseline_interval_seconds
     return await baseline.watch(
         conn,

@@ -55,7 +55,9 @@ class TriggerBody(Body):
 
     env: EnvName = "prod"
     metrics_endpoint: Endpoint | None = Field(
-        None, description="may be left out where a target is configured; ignored by a Prometheus"
+        None,
+        description="the target; not needed where one is configured or samples are pushed, "
+        "ignored by a Prometheus",
     )
     idempotency_key: Annotated[str, Line] | None = None
     branch: Annotated[str, Line] = "unknown"
@@ -202,3 +204,27 @@ class KeyAnswer(BaseModel):
     """A new API key, shown this once; the earlier ones are revoked."""
 
     api_key: str
+
+
+class RefusalAnswer(BaseModel):
+    """A row that was not taken."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    line: int
+    reason: str
+
+
+class PushAnswer(BaseModel):
+    """What became of pushed rows; the three counts add up to their number."""
+
+    stored: int
+    known: int = Field(description="slots that had a sample already; it was left as it is")
+    refused: int
+    refusals: list[RefusalAnswer] = Field(description="the first 100, by line")
+
+
+class MetricsAnswer(BaseModel):
+    """The five numbers, as every target answers them."""
+
+    metrics: dict[Metric, float]

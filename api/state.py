@@ -1,14 +1,15 @@
-"""What every request may use: settings, pool, vault, call limits, waker."""
+"""What every request may use: settings, pool, vault, limits, waker, traffic."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
-from api.limits import CallLimits
+from api.limits import CallLimits, Places
+from api.traffic import Traffic
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
@@ -24,9 +25,11 @@ class State:
     vault: Vault
     limits: CallLimits
     waker: Waker
+    traffic: Traffic
+    pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
 
 
-def get_state(request: Request) -> State:
+async def get_state(request: Request) -> State:  # async: what is not is sent to a thread
     """Return the state of the process."""
     state: State = request.app.state.seqpulse
     return state

@@ -23,6 +23,7 @@ class CollectCode(StrEnum):
     RATE_LIMITED = "rate_limited"  # by the target
     THROTTLED = "throttled"  # by ourselves: the target has had its reads
     BACKED_OFF = "backed_off"  # by ourselves: the target has been failing for long
+    NOT_PUSHED = "not_pushed"  # there is no target, and nothing was pushed for this slot
     DEADLINE = "deadline"  # nobody was there to collect it in time
     INTERNAL = "internal"  # our own fault
 

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     operator_token: SecretStr | None = Field(
         None, min_length=16, description="bearer token of the administration routes"
     )
+    ds_metrics_secret: SecretStr | None = Field(
+        None, min_length=16, description="signs reads of the API's own /ds-metrics"
+    )
 
     api_host: str = Field("127.0.0.1", description="address the API listens on")
     api_port: int = Field(8080, ge=0, le=65_535, description="port the API listens on, 0: any")

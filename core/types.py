@@ -202,7 +202,7 @@ EXTRA_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Five numbers as a target reported them, validated.
+    """Five numbers as a target reported them, validated; and `extra` ones the judge ignores.
 
     requests_per_sec in req/s (>= 0), latency_p95 in ms (>= 0), the others shares in 0..1.
 

@@ -51,7 +51,15 @@ def parse(body: bytes) -> Reading:
     Raises:
         CollectError: `payload_invalid` with the field that is wrong and how.
     """
-    document = load_json(body)
+    return read(load_json(body))
+
+
+def read(document: object) -> Reading:
+    """Return the numbers of a parsed document.
+
+    Raises:
+        CollectError: `payload_invalid` with the field that is wrong and how.
+    """
     metrics = document.get("metrics") if isinstance(document, dict) else None
     if not isinstance(metrics, dict):
         raise _invalid("metrics is missing or not an object")

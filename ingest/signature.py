@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 VERSION: Final = "v2"
+TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 NONCE_TTL_SECONDS: Final = 300
 
 
@@ -19,6 +20,13 @@ def canonical_path(path: str) -> str:
     """
     bare = path.partition("?")[0].rstrip("/")
     return bare if bare.startswith("/") else f"/{bare}"
+
+
+def compute(secret: str, timestamp: str, method: str, path: str, nonce: str) -> str:
+    """Return the signature of a request, for a path that is canonical already."""
+    text = f"{timestamp}|{method.upper()}|{path}|{nonce}"
+    digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return f"sha256={digest}"
 
 
 def sign(
@@ -34,14 +42,12 @@ def sign(
         now: Aware moment of signing; SDKs accept it 300 s late and 30 s early.
         nonce: A text never used before; SDKs refuse to see it twice.
     """
-    timestamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    timestamp = now.astimezone(UTC).strftime(TIME_FORMAT)
     signed_path = canonical_path(path)
-    text = f"{timestamp}|{method.upper()}|{signed_path}|{nonce}"
-    digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
     return {
         "X-SeqPulse-Timestamp": timestamp,
         "X-SeqPulse-Nonce": nonce,
-        "X-SeqPulse-Signature": f"sha256={digest}",
+        "X-SeqPulse-Signature": compute(secret, timestamp, method, signed_path, nonce),
         "X-SeqPulse-Signature-Version": VERSION,
         "X-SeqPulse-Canonical-Path": signed_path,
         "X-SeqPulse-Method": method.upper(),

@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     COLLECT = "collect"
     BACKFILL = "backfill"
     JUDGE = "judge"
+    REMOVE_SAMPLES = "remove_samples"
 
 
 class Priority(IntEnum):

@@ -55,12 +55,16 @@ def backfill_job(deployment: Deployment) -> NewJob:
     )
 
 
-def post_jobs(deployment: Deployment) -> list[NewJob]:
+def post_jobs(deployment: Deployment, *, pushed: bool = False) -> list[NewJob]:
     """Return the jobs of the post window of a finished deployment.
 
     One collect job per slot, `slot_seconds` apart from `finished_at` on, each with a deadline at
     the next slot; and one judge job that becomes due when the last slot settles, or by itself a
     little after the last deadline so that it can never be forgotten.
+
+    Args:
+        deployment: A finished deployment.
+        pushed: Its samples come by themselves: each has one slot more to arrive.
 
     Raises:
         ValueError: The deployment is not finished.
@@ -68,6 +72,7 @@ def post_jobs(deployment: Deployment) -> list[NewJob]:
     if deployment.finished_at is None or not deployment.post_slots or not deployment.slot_seconds:
         raise ValueError(f"deployment {deployment.id} is not finished")
     step = timedelta(seconds=deployment.slot_seconds)
+    patience = step if pushed else timedelta(0)
     slots = [
         NewJob(
             kind=JobKind.COLLECT,
@@ -78,7 +83,7 @@ def post_jobs(deployment: Deployment) -> list[NewJob]:
             phase=Phase.POST,
             sequence_index=index,
             scheduled_at=deployment.finished_at + index * step,
-            deadline_at=deployment.finished_at + (index + 1) * step,
+            deadline_at=deployment.finished_at + (index + 1) * step + patience,
             dedupe_key=f"post:{deployment.id}:{index}",
         )
         for index in range(deployment.post_slots)
@@ -91,6 +96,7 @@ def post_jobs(deployment: Deployment) -> list[NewJob]:
         deployment_id=deployment.id,
         scheduled_at=deployment.finished_at
         + deployment.post_slots * step
+        + patience
         + timedelta(seconds=JUDGE_GRACE_SECONDS),
         awaiting=deployment.post_slots,
         dedupe_key=f"judge:{deployment.id}",

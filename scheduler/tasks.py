@@ -28,7 +28,7 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import CollectCode, Deployment, MissedSlot, Sample, Target
 from ingest.collector import Collector
-from scheduler import baseline, queue, retry
+from scheduler import baseline, pushed, queue, removal, retry
 from scheduler.jobs import Job, JobKind, Outcome, Status
 from sql import backfill, deployments, samples, targets, verdicts
 
@@ -58,17 +58,18 @@ Handler: TypeAlias = Callable[[Job, Context], Awaitable[Outcome]]
 async def collect(job: Job, context: Context) -> Outcome:
     """Read a target once and bring the sample home, or say why there is none.
 
-    Target and secrets are looked up by project and environment: the job row holds none.
+    Target and secrets are looked up by project and environment: the job row holds none. Where
+    there is no target, the sample is one that was pushed.
     """
     claimed_at = time.monotonic()
     left = math.inf if job.seconds_left is None else job.seconds_left
     target = None
     try:
+        async with context.pool.acquire() as conn:
+            target = await targets.load(conn, context.vault, job.project_id, job.env)
         if left <= 0:
             await _record_skipped(job, -left, context)
             raise CollectError(CollectCode.DEADLINE, NOBODY, permanent=True)
-        async with context.pool.acquire() as conn:
-            target = await targets.load(conn, context.vault, job.project_id, job.env)
         if target.rests and job.phase is None:
             raise CollectError(CollectCode.BACKED_OFF, _rests(target), permanent=True)
         spent = time.monotonic() - claimed_at
@@ -76,7 +77,7 @@ async def collect(job: Job, context: Context) -> Outcome:
             target, slot_at=job.slot_at, within_seconds=left - spent
         )
     except NotFoundError:
-        return Outcome(Status.FAILED, last_error="the target is gone")
+        return await pushed.collect(job, context.pool, context.settings.slot_seconds)
     except CollectError as error:
         pause = _choose_pause(job, error, time.monotonic() - claimed_at, context)
         if pause is not None:
@@ -195,10 +196,16 @@ async def judge(job: Job, context: Context) -> Outcome:
     return Outcome(Status.COMPLETED)
 
 
+async def remove_samples(job: Job, context: Context) -> Outcome:
+    """Remove what is left of a deleted project."""
+    return await removal.remove_samples(job, context.pool)
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     JobKind.COLLECT: collect,
     JobKind.BACKFILL: fill_baseline,
     JobKind.JUDGE: judge,
+    JobKind.REMOVE_SAMPLES: remove_samples,
 }
 
 

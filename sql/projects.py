@@ -85,6 +85,18 @@ async def find(conn: Connection, project_id: UUID) -> Project:
     return _project(row)
 
 
+async def delete(conn: Connection, project_id: UUID) -> None:
+    """Delete a project with its keys, targets, deployments and verdicts.
+
+    Its samples stay (see `scheduler.removal`).
+
+    Raises:
+        NotFoundError: There is none with this id.
+    """
+    if await conn.fetchval(query("projects.delete"), project_id) is None:
+        raise NotFoundError(f"no project {project_id}")
+
+
 async def rotate_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:
     """Revoke every API key of a project and return a new one.
 

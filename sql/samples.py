@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import polars as pl
 
 from core.database import Connection
-from core.types import METRICS, Deployment, MissedSlot, Sample, Slot
+from core.types import METRICS, Deployment, MissedSlot, Reading, Sample, Slot
 from sql.texts import query
 
 SAMPLES_SCHEMA = pl.Schema(
@@ -52,6 +53,32 @@ async def insert_missed(conn: Connection, missed: Sequence[MissedSlot]) -> None:
         [slot.code for slot in missed],
         [slot.detail for slot in missed],
     )
+
+
+async def find_pushed(
+    conn: Connection, project_id: UUID, env: str, since: datetime, until: datetime
+) -> Reading | None:
+    """Return the first sample of the continuous baseline in `since` <= slot_at < `until`."""
+    row = await conn.fetchrow(query("samples.first_pushed"), project_id, env, since, until)
+    return None if row is None else Reading(**row)
+
+
+async def has_any(conn: Connection, project_id: UUID, env: str) -> bool:
+    """Say whether a project has samples in an environment."""
+    found: bool = await conn.fetchval(query("samples.has_any"), project_id, env)
+    return found
+
+
+async def list_chunks(conn: Connection) -> list[tuple[datetime, datetime]]:
+    """Return the spans of slot_at the tables are cut into, the oldest first."""
+    return [(row[0], row[1]) for row in await conn.fetch(query("samples.chunks"))]
+
+
+async def remove(conn: Connection, project_id: UUID, since: datetime, until: datetime) -> int:
+    """Remove samples and missed slots of `since` <= slot_at < `until`; return how many samples."""
+    await conn.execute(query("samples.remove_missed"), project_id, since, until)
+    done = await conn.execute(query("samples.remove"), project_id, since, until)
+    return int(done.rpartition(" ")[2])
 
 
 async def load_window(

@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import typer
 
-from core.cli import db, demo, jobs, projects, secrets, serve
+from core.cli import db, demo, history, jobs, projects, secrets, serve
 from core.errors import SeqPulseError
 from core.logs import redact
 
@@ -22,6 +22,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(projects.app, name="projects")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(secrets.app, name="secrets")
+app.command("import")(history.load)
 app.command("workers")(jobs.workers)
 app.command("api")(serve.api)
 app.command("worker")(serve.worker)

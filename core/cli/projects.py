@@ -17,7 +17,7 @@ from core.database import Connection
 from core.settings import Settings
 from core.types import Project
 from ingest import guard
-from scheduler import baseline, queue
+from scheduler import baseline, queue, removal
 from sql import projects, targets
 from sql.targets import Configured
 
@@ -105,6 +105,27 @@ def show(project_id: UUID) -> None:
     typer.echo("reads are signed" if project.hmac else "reads are not signed")
     for target in found:
         typer.echo(f"target in {target.env}: {target.endpoint} ({_describe(target)})")
+
+
+@app.command()
+def delete(
+    project_id: UUID,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a project with everything it has; a worker removes its samples."""
+
+    async def find(conn: Connection, _settings: Settings) -> Project:
+        return await projects.find(conn, project_id)
+
+    async def work(conn: Connection, _settings: Settings) -> None:
+        await removal.delete(conn, project_id)
+        await queue.wake(conn)
+
+    name = wiring.with_connection(find).name
+    if not yes:
+        typer.confirm(f"delete {name!r} with its deployments, verdicts and samples?", abort=True)
+    wiring.with_connection(work)
+    typer.echo(f"project {project_id} is deleted; a worker removes its samples")
 
 
 @app.command("rotate-key")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -64,6 +65,7 @@ def api(host: Host = None, port: Port = None) -> None:
         # While it serves, uvicorn handles these itself; afterwards it raises them again, which must
         # not make a graceful stop a failure. Before, they must not get lost.
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    gc.freeze()  # what was imported stays: no collection needs to look at it again
     log.info("api_listening", url="http://{}:{}".format(*listener.getsockname()[:2]))
     server.run(sockets=[listener])
 

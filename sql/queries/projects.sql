@@ -14,6 +14,9 @@ SELECT id, name, plan, post_slots, hmac_secret_encrypted IS NOT NULL AS hmac, cr
   FROM projects
  WHERE id = $1
 
+-- name: delete
+DELETE FROM projects WHERE id = $1 RETURNING id
+
 -- name: by_api_key
 SELECT p.id, p.name, p.plan, p.post_slots, p.hmac_secret_encrypted IS NOT NULL AS hmac,
        p.created_at, k.digest

@@ -22,6 +22,18 @@ SELECT *
               $7::text[], $8::text[])
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
 
+-- name: first_pushed
+-- The first sample of the continuous baseline in a slot: of any moment of it, and as it stands
+-- there, not the worst of several, so that it means what a single one of the baseline means.
+SELECT requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage, extra
+  FROM metric_samples
+ WHERE project_id = $1 AND env = $2 AND slot_at >= $3 AND slot_at < $4 AND phase IS NULL
+ ORDER BY slot_at
+ LIMIT 1
+
+-- name: has_any
+SELECT EXISTS (SELECT FROM metric_samples WHERE project_id = $1 AND env = $2)
+
 -- name: window
 -- What was read only after the change had begun says nothing of before, whatever its slot.
 SELECT slot_at, phase, sequence_index,
@@ -32,3 +44,17 @@ SELECT slot_at, phase, sequence_index,
             WHEN phase = 'pre' THEN deployment_id = $3 AND collected_at <= $7
             ELSE deployment_id = $3 END
  ORDER BY slot_at
+
+-- name: chunks
+-- The pieces the tables are made of, as spans of slot_at: what is done to one of them stays bounded.
+SELECT DISTINCT range_start, range_end
+  FROM timescaledb_information.chunks
+ WHERE hypertable_name IN ('metric_samples', 'missed_slots')
+   AND hypertable_schema = current_schema()
+ ORDER BY range_start
+
+-- name: remove
+DELETE FROM metric_samples WHERE project_id = $1 AND slot_at >= $2 AND slot_at < $3
+
+-- name: remove_missed
+DELETE FROM missed_slots WHERE project_id = $1 AND slot_at >= $2 AND slot_at < $3

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -17,6 +17,13 @@ from core import processes
 from demo.stage import Shop, answering, free_port
 
 PIPELINE = Path(__file__).with_name("pipeline.py")
+
+
+class Watched(Protocol):
+    """A service with an endpoint of its own."""
+
+    @property
+    def metrics_endpoint(self) -> str: ...
 
 
 @dataclass
@@ -59,14 +66,14 @@ class Installation:
         await answering(self.http, f"{shop.url}/products", self.log_path)
         return shop
 
-    def pipeline(self, action: str, shop: Shop, **arguments: str) -> dict[str, Any]:
+    def pipeline(self, action: str, watched: Watched, **arguments: str) -> dict[str, Any]:
         """Run the published SDK's CI client in a process of its own and return its answer."""
         done = subprocess.run(
             [sys.executable, str(PIPELINE), action, json.dumps(arguments)],
             env={
                 "SEQPULSE_BASE_URL": self.api_url,
                 "SEQPULSE_API_KEY": self.project["api_key"],
-                "SEQPULSE_METRICS_ENDPOINT": shop.metrics_endpoint,
+                "SEQPULSE_METRICS_ENDPOINT": watched.metrics_endpoint,
             },
             capture_output=True,
             check=True,
