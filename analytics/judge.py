@@ -1,158 +1,186 @@
-"""Turn comparisons into a verdict: first whether the data can carry one, then what it says."""
+"""Judge deployments: compare their windows under a policy and say what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from analytics.aggregate import share
-from analytics.compare import compare
+from analytics.blocks import Block
+from analytics.compare import ATTRIBUTIONS, DIRECTIONS, PATTERNS, Comparison, Decision
 from analytics.policy import Policy
+from analytics.profile import ServiceProfile, stack
+from analytics.reasons import CODES, CONCLUSIVE, VERDICTS, Penalty
 from analytics.windows import Windows
-from core.types import Attribution, Evidence, Judgement, Metric, Verdict
+from core.judgement import Direction, Evidence, Judgement, Pattern
+from core.types import METRICS, Attribution, Metric, Verdict
 
-
-class ReasonCode(StrEnum):
-    """Why a verdict is what it is; tried in this order, the first that applies is the reason."""
-
-    NO_POST_SAMPLES = "no_post_samples"
-    INSUFFICIENT_POST_SAMPLES = "insufficient_post_samples"
-    ERROR_RATE_OR_TRAFFIC_FAILED = "error_rate_or_traffic_failed"
-    THRESHOLD_EXCEEDED = "threshold_exceeded"
-    NO_BASELINE = "no_baseline"
-    METRIC_MISSING = "metric_missing"
-    WITHIN_LIMITS = "within_limits"
-
-
-VERDICTS: Final[Mapping[ReasonCode, Verdict]] = {
-    ReasonCode.ERROR_RATE_OR_TRAFFIC_FAILED: Verdict.ROLLBACK_RECOMMENDED,
-    ReasonCode.THRESHOLD_EXCEEDED: Verdict.WARNING,
-    ReasonCode.WITHIN_LIMITS: Verdict.OK,
+ENUMS: Final[Mapping[str, type[StrEnum]]] = {
+    "metric": Metric,
+    "attribution": Attribution,
+    "direction": Direction,
+    "pattern": Pattern,
 }
-"""The conclusive reasons; every other one is an inconclusive warning."""
-
-INCONCLUSIVE_CONFIDENCE: Final = 0.5
-"""Most confidence an inconclusive verdict may have."""
-
-Comparisons = Mapping[Metric, pl.DataFrame]
 
 
-def judge(windows: Windows, policy: Policy, as_of: datetime) -> list[Judgement]:
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Judgements of many deployments as columns; nothing is made an object.
+
+    Attributes:
+        verdicts: One row per deployment, in their order: deployment_id, policy, and the scalar
+            fields of `Judgement` but as_of; enumerations and ids are text.
+        evidence: Five rows per deployment, in their order: deployment_id and the fields of
+            `Evidence`; enumerations are text.
+    """
+
+    verdicts: pl.DataFrame
+    evidence: pl.DataFrame
+
+
+def judge(
+    windows: Windows,
+    policy: Policy[Any],
+    as_of: datetime | Sequence[datetime],
+    profiles: Mapping[str, ServiceProfile] | None = None,
+) -> list[Judgement]:
     """Judge every deployment of `windows`.
 
     Args:
         windows: What `analytics.windows.split` returned.
         policy: The rule.
-        as_of: The moment of the judgement; written down, used for nothing else.
+        as_of: The moment of the judgement, of all or of each; it is written down and used for
+            nothing else.
+        profiles: What is known of the services' history, by deployment id; see
+            `analytics.profile`.
 
     Returns:
         One judgement per deployment, in the order of `windows.deployments`.
     """
-    comparisons = {metric: compare(windows, metric, policy) for metric in Metric}
-    decisions = decide(windows, comparisons, policy).iter_rows()
-    evidence = zip(*(_evidence(metric, comparisons[metric]) for metric in Metric), strict=True)
+    assessment = assess(windows, policy, profiles)
+    moments = [as_of] * windows.deployments.height if isinstance(as_of, datetime) else as_of
+    verdicts = assessment.verdicts.iter_rows(named=True)
+    evidence = _five_by_five(assessment.evidence.drop("deployment_id"))
     return [
-        _judgement(*decision, evidence=five, policy=policy.name, as_of=as_of)
-        for decision, five in zip(decisions, evidence, strict=True)
+        _judgement(fields, five, moment)
+        for fields, five, moment in zip(verdicts, evidence, moments, strict=True)
     ]
 
 
-def decide(windows: Windows, comparisons: Comparisons, policy: Policy) -> pl.DataFrame:
-    """Decide on every deployment without making objects of it.
+def assess(
+    windows: Windows,
+    policy: Policy[Any],
+    profiles: Mapping[str, ServiceProfile] | None = None,
+) -> Assessment:
+    """Judge every deployment of `windows` without making objects of it; see `judge`."""
+    known = profiles or {}
+    ids = windows.deployments["deployment_id"]
+    comparisons, decisions = [], []
+    # Huge values may overflow and missing ones give NaN; both are meant, neither is an accident.
+    with np.errstate(all="ignore"):
+        for block in windows.blocks:
+            mine = stack(known, ids.gather(block.rows).to_list()) if known else None
+            comparison = policy.method.compare(block, policy.rules, mine)
+            comparisons.append(comparison)
+            decisions.append(policy.method.decide(block, comparison, policy.rules))
+    until = [known[each].until if each in known else None for each in ids]
+    verdicts = windows.deployments.select("deployment_id").with_columns(
+        pl.lit(policy.name).alias("policy"),
+        *_verdicts(windows, decisions),
+        windows.deployments["coverage_ratio"],
+        windows.deployments["confounders"],
+        pl.Series("profile_until", until, dtype=pl.Datetime("us", "UTC")),
+    )
+    return Assessment(verdicts, _evidence(windows, comparisons, policy))
 
-    Returns:
-        One row per deployment: deployment_id, reason_code, confidence and coverage_ratio (0..1).
-    """
-    failed = pl.DataFrame({metric.value: comparisons[metric]["failed"] for metric in Metric})
-    reason = _reason(policy)
-    return (
-        windows.deployments.with_columns(
-            severe=failed.select(pl.any_horizontal(*sorted(policy.severe))).to_series(),
-            failed=failed.select(pl.any_horizontal(pl.all())).to_series(),
-            missing=_missing(windows, comparisons, policy),
-        )
-        .with_columns(reason_code=reason)
-        .select("deployment_id", "reason_code", _confidence(policy), "coverage_ratio")
+
+def _verdicts(windows: Windows, decisions: Sequence[Decision]) -> Iterator[pl.Series]:
+    order = _order(windows.blocks)
+    reason = _gather([each.reason for each in decisions], order)
+    yield _names("verdict", [VERDICTS[code] for code in CODES], reason)
+    yield pl.Series("conclusive", np.array([code in CONCLUSIVE for code in CODES])[reason])
+    yield _names("reason_code", CODES, reason)
+    for name in ("confidence", "quality_ratio"):
+        yield pl.Series(name, _gather([getattr(each, name) for each in decisions], order))
+    yield _penalties(_gather([each.penalties for each in decisions], order))
+    decided_at = _gather([each.decided_at for each in decisions], order)
+    yield pl.Series("decided_at", decided_at).replace(-1, None)
+
+
+def _penalties(flags: NDArray[np.bool_]) -> pl.Series:
+    """The names of the penalties set in each row of `flags`."""
+    names = [penalty.value for penalty in Penalty]
+    kinds, which = np.unique(flags.reshape(-1, len(names)), axis=0, return_inverse=True)
+    lists = [[name for name, there in zip(names, kind, strict=True) if there] for kind in kinds]
+    kind_lists = pl.Series("penalties", lists, dtype=pl.List(pl.String))
+    return kind_lists.gather(which.reshape(-1))
+
+
+def _evidence(
+    windows: Windows, comparisons: Sequence[Comparison], policy: Policy[Any]
+) -> pl.DataFrame:
+    order = _order(windows.blocks)
+    size = windows.deployments.height
+    names = {"attribution": ATTRIBUTIONS, "direction": DIRECTIONS, "pattern": PATTERNS}
+    columns = [
+        windows.deployments["deployment_id"].gather(np.repeat(np.arange(size), len(METRICS))),
+        pl.Series("metric", list(METRICS), dtype=pl.String).gather(
+            np.tile(np.arange(len(METRICS)), size)
+        ),
+    ]
+    for field in fields(Comparison):
+        values = _gather([getattr(each, field.name) for each in comparisons], order).reshape(-1)
+        if field.name in names:
+            columns.append(_names(field.name, names[field.name], values))
+        elif field.name == "test":
+            columns.append(_names(field.name, policy.method.tests, values))
+        else:
+            columns.append(pl.Series(field.name, values, nan_to_null=True))
+    frame = pl.DataFrame(columns)
+    source = windows.deployments["baseline_source"].gather(np.repeat(np.arange(size), len(METRICS)))
+    return frame.with_columns(
+        baseline_source=pl.when(frame["baseline_n"] > 0).then(source).otherwise(pl.lit("none"))
     )
 
 
-def _reason(policy: Policy) -> pl.Expr:
-    return (
-        pl.when(pl.col("post_n") == 0)
-        .then(pl.lit(ReasonCode.NO_POST_SAMPLES.value))
-        .when(pl.col("coverage_ratio") < policy.min_coverage_ratio)
-        .then(pl.lit(ReasonCode.INSUFFICIENT_POST_SAMPLES.value))
-        .when("severe")
-        .then(pl.lit(ReasonCode.ERROR_RATE_OR_TRAFFIC_FAILED.value))
-        .when("failed")
-        .then(pl.lit(ReasonCode.THRESHOLD_EXCEEDED.value))
-        .when(pl.col("baseline_n") == 0)
-        .then(pl.lit(ReasonCode.NO_BASELINE.value))
-        .when("missing")
-        .then(pl.lit(ReasonCode.METRIC_MISSING.value))
-        .otherwise(pl.lit(ReasonCode.WITHIN_LIMITS.value))
-    )
+def _order(blocks: Sequence[Block]) -> NDArray[np.int64]:
+    """Where each deployment stands when the blocks are put one after another."""
+    return np.argsort(np.concatenate([block.rows for block in blocks]))
 
 
-def _missing(windows: Windows, comparisons: Comparisons, policy: Policy) -> pl.Series:
-    """Whether too little is known of some metric to call the deployment harmless."""
-    planned = windows.deployments["post_slots"]
-    # Traffic without a baseline cannot be judged. Where it has one, slots without traffic are
-    # either a fall that traffic itself answers for, or the habit of an idle service: they excuse
-    # the latency and the error rate they cannot have.
-    missing = comparisons[Metric.REQUESTS_PER_SEC]["baseline_n"] == 0
-    for metric in Metric:
-        known = comparisons[metric]["post_n"]
-        if metric in (Metric.LATENCY_P95, Metric.ERROR_RATE):
-            known = known + windows.deployments["idle_n"]
-        missing |= share(known, planned) < policy.min_coverage_ratio
-    return missing
+def _gather(parts: Sequence[NDArray[Any]], order: NDArray[np.int64]) -> NDArray[Any]:
+    return np.concatenate(parts)[order]
 
 
-def _confidence(policy: Policy) -> pl.Expr:
-    solid = (pl.col("baseline_source") == "baseline") & (
-        pl.col("baseline_n") >= policy.solid_baseline_n
-    )
-    weight = pl.when(solid).then(1.0).when(pl.col("baseline_n") > 0).then(0.8).otherwise(0.5)
-    complete = (pl.col("coverage_ratio") * weight).round(3)
-    return (
-        pl.when(pl.col("reason_code").is_in([reason.value for reason in VERDICTS]))
-        .then(complete)
-        .otherwise(pl.min_horizontal(complete, INCONCLUSIVE_CONFIDENCE))
-        .alias("confidence")
-    )
+def _names(name: str, members: Sequence[str], numbers: NDArray[np.int64]) -> pl.Series:
+    """The members of an enumeration by their numbers; null for -1."""
+    texts = pl.Series(name, [*map(str, members), None], dtype=pl.String)
+    return texts.gather(np.where(numbers < 0, len(members), numbers).astype(np.int64))
 
 
-def _evidence(metric: Metric, comparison: pl.DataFrame) -> Iterator[Evidence]:
-    for fields in comparison.iter_rows(named=True):
-        whose = fields["attribution"]
-        yield Evidence(**fields | {"metric": metric, "attribution": whose and Attribution(whose)})
+def _five_by_five(evidence: pl.DataFrame) -> Iterator[tuple[Evidence, ...]]:
+    rows = evidence.iter_rows(named=True)
+    while five := tuple(_piece(fields) for _, fields in zip(METRICS, rows, strict=False)):
+        yield five
 
 
-def _judgement(
-    deployment_id: str,
-    reason_code: str,
-    confidence: float,
-    coverage_ratio: float,
-    *,
-    evidence: tuple[Evidence, ...],
-    policy: str,
-    as_of: datetime,
-) -> Judgement:
-    reason = ReasonCode(reason_code)
-    return Judgement(
-        deployment_id=UUID(deployment_id),
-        policy=policy,
-        verdict=VERDICTS.get(reason, Verdict.WARNING),
-        conclusive=reason in VERDICTS,
-        reason_code=reason.value,
-        confidence=confidence,
-        coverage_ratio=coverage_ratio,
-        evidence=evidence,
-        as_of=as_of,
-    )
+def _piece(row: dict[str, Any]) -> Evidence:
+    for name, enum in ENUMS.items():
+        if row[name] is not None:
+            row[name] = enum(row[name])
+    return Evidence(**row)
+
+
+def _judgement(row: dict[str, Any], evidence: tuple[Evidence, ...], as_of: datetime) -> Judgement:
+    row["deployment_id"] = UUID(row["deployment_id"])
+    row["verdict"] = Verdict(row["verdict"])
+    row["penalties"] = tuple(row["penalties"])
+    row["confounders"] = tuple(UUID(each) for each in row["confounders"])
+    return Judgement(**row, evidence=evidence, as_of=as_of)

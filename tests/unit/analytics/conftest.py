@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from analytics import judge, policy, windows
-from core.types import Judgement
+from core.judgement import Judgement
 
 Sample: TypeAlias = Mapping[str, object]
 Frames: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
@@ -61,7 +61,7 @@ def build_frames(
         strict=False,
     )
     deployments = pl.DataFrame(
-        [[deployment_id, TRIGGERED_AT, FINISHED_AT, post_slots, 60.0]],
+        [[deployment_id, "shop/prod", TRIGGERED_AT, FINISHED_AT, post_slots, 60.0]],
         schema=windows.DEPLOYMENTS,
         orient="row",
     )
