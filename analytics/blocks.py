@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from core.types import METRICS
+from core.types import METRICS, Metric
 
 Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.int64]
@@ -40,6 +40,7 @@ class Block:
         after: Post window by `sequence_index`, shape (5, d, s); NaN is missing.
         source_seconds: What the target's clock said, from finish, shape (d, s); NaN if nothing.
         slot_seconds: Length of a slot, shape (d,).
+        finished_seconds: Moment of finish since 1970, shape (d,).
         continuous: Whether the baseline is of continuous samples, shape (d,).
     """
 
@@ -49,7 +50,24 @@ class Block:
     after: Array
     source_seconds: Array
     slot_seconds: Array
+    finished_seconds: Array
     continuous: NDArray[np.bool_]
+
+
+def clean_values(samples: pl.DataFrame) -> pl.DataFrame:
+    """Make impossible values of the five metrics null and drop rows that have nothing left."""
+    value = pl.col(*METRICS)
+    # Zero by name: -0.0 and 0.0 must not differ by which of two equal rows came first.
+    possible = pl.when(value == 0).then(0.0).when((value > 0) & value.is_finite()).then(value)
+    # Without requests there is neither a latency nor an error rate; the SDK reports 0 for both.
+    served = pl.when(pl.col(Metric.REQUESTS_PER_SEC).ne_missing(0.0)).then(
+        pl.col(Metric.LATENCY_P95, Metric.ERROR_RATE)
+    )
+    return (
+        samples.with_columns(possible.name.keep())
+        .with_columns(served.name.keep())
+        .filter(pl.any_horizontal(value.is_not_null()))
+    )
 
 
 def lay_out(
@@ -117,6 +135,7 @@ def _block(
 ) -> Block:
     before, age_seconds = early.place_in(rows, shape[0])
     after, source_seconds = late.place_in(rows, shape[1])
+    finished = deployments["finished_at"].dt.timestamp("us") / 1e6
     return Block(
         rows=rows,
         before=before,
@@ -124,5 +143,6 @@ def _block(
         after=after,
         source_seconds=source_seconds,
         slot_seconds=deployments["slot_seconds"].to_numpy()[rows],
+        finished_seconds=finished.to_numpy()[rows],
         continuous=(deployments["baseline_source"] == "baseline").to_numpy()[rows],
     )

@@ -86,7 +86,7 @@ def assess(
     # Huge values may overflow and missing ones give NaN; both are meant, neither is an accident.
     with np.errstate(all="ignore"):
         for block in windows.blocks:
-            mine = stack(known, ids.gather(block.rows).to_list()) if known else None
+            mine = stack(known, ids.gather(block.rows).to_list())
             comparison = policy.method.compare(block, policy.rules, mine)
             comparisons.append(comparison)
             decisions.append(policy.method.decide(block, comparison, policy.rules))

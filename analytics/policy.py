@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from analytics import reference, relative
 from analytics.blocks import Block
 from analytics.compare import Comparison, Decision
+from analytics.gauges import Minimum
 from analytics.profile import Stack
 from core.errors import InvalidInputError
 from core.types import Metric
@@ -30,7 +31,7 @@ class Method(Generic[R]):
         tests: Names of the tests `Comparison.test` counts.
     """
 
-    compare: Callable[[Block, R, Stack | None], Comparison]
+    compare: Callable[[Block, R, Stack], Comparison]
     decide: Callable[[Block, Comparison, R], Decision]
     tests: tuple[str, ...] = ()
 
@@ -85,7 +86,40 @@ REFERENCE_V2: Final = Policy(
 )
 """The fixed-threshold rule of the first SeqPulse, kept for compatibility."""
 
-SEQPULSE_V1: Final = Policy("seqpulse-v1", RELATIVE, relative.Rules())
+SEQPULSE_V1: Final = Policy(
+    "seqpulse-v1",
+    RELATIVE,
+    relative.Rules(
+        minima=MappingProxyType(
+            {
+                Metric.REQUESTS_PER_SEC: Minimum(share=0.20, amount=10.0),
+                Metric.LATENCY_P95: Minimum(share=0.15, amount=2.0),
+                Metric.ERROR_RATE: Minimum(share=0.004, amount=3.0),
+                Metric.CPU_USAGE: Minimum(share=0.12, amount=0.04),
+                Metric.MEMORY_USAGE: Minimum(share=0.08, amount=0.04),
+            }
+        ),
+        false_discovery_rate=0.05,
+        bad_share=0.6,
+        end_share=0.65,
+        breaches=MappingProxyType(
+            {
+                Metric.LATENCY_P95: 300.0,
+                Metric.ERROR_RATE: 0.01,
+                Metric.CPU_USAGE: 0.80,
+                Metric.MEMORY_USAGE: 0.80,
+            }
+        ),
+        severe_errors=0.022,
+        severe_traffic=0.45,
+        joint_errors=0.012,
+        joint_latency=0.25,
+        joint_traffic=0.25,
+        min_coverage_ratio=0.5,
+        min_values=3,
+        min_requests=60.0,
+    ),
+)
 """Against the service's own baseline and history; the default."""
 
 POLICIES: Final[Mapping[str, Policy[Any]]] = MappingProxyType(

@@ -60,7 +60,7 @@ class Rules:
         return round(self.secured_ratio * self.thresholds[metric], 9)
 
 
-def compare(block: Block, rules: Rules, profiles: Stack | None = None) -> Comparison:
+def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     """Compare every metric of every deployment of `block`; `profiles` are of no use here."""
     del profiles
     baseline_n, post_n = _count(block.before), _count(block.after)

@@ -1,41 +1,272 @@
-"""Skeleton."""
+"""Against the service's own baseline and history: what got worse, and was it the deployment?
+
+The method of `seqpulse-v1`. Gauges are tested by `analytics.gauges`, errors by
+`analytics.failures`; here their findings become evidence. See docs/method.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from analytics.blocks import Block
-from analytics.compare import NONE, Comparison, Decision, blank
+from analytics import failures, gauges
+from analytics.blocks import Array, Block
+from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, Comparison, Decision, Flags, Numbers, blank
+from analytics.finding import Finding, insert
+from analytics.gauges import Minimum
+from analytics.levels import ORDER, find_spans
 from analytics.profile import Stack
-from analytics.reasons import CODES, Penalty, ReasonCode
+from analytics.quality import Quality, assess_quality
+from analytics.reasons import CODES, ReasonCode
+from analytics.statistics import find_discoveries
+from core.judgement import Direction
+from core.types import Attribution, Metric
 
-TESTS: Final = ("shift", "rate")
+TESTS: Final = ("shift", "failures")
+
+TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
+LATENCY: Final = ORDER.index(Metric.LATENCY_P95)
+ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
+
+INTERVAL_SIGMAS: Final = 1.959963984540054
+POWER_SIGMAS: Final = 1.2815515655446004
+"""Standard deviations around a 95 % interval and under a power of nine in ten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Numbers."""
+    """The numbers of the method; docs/method.md gives the reason of each.
+
+    Attributes:
+        minima: The smallest change of each metric that matters.
+        false_discovery_rate: Allowed share of false ones among the metrics that fail.
+        bad_share: Share of the slots that must be worse for a metric to fail (strictly above).
+        end_share: Share of the critical effect that must be left at the end of the window.
+        breaches: Level from which a metric is in breach whatever it was before, in its unit.
+        severe_errors: Rise of the error rate that recommends a rollback.
+        severe_traffic: Share of lost traffic that does.
+        joint_errors: Rise of the error rate that does together with one of the next two.
+        joint_latency: Growth of latency, as a share.
+        joint_traffic: Share of lost traffic.
+        min_coverage_ratio: Share of planned post slots that must carry a sample.
+        min_values: Values of a metric below which nothing is said of it.
+        min_requests: Requests in the post window below which failures could hide.
+    """
+
+    minima: Mapping[Metric, Minimum]
+    false_discovery_rate: float
+    bad_share: float
+    end_share: float
+    breaches: Mapping[Metric, float]
+    severe_errors: float
+    severe_traffic: float
+    joint_errors: float
+    joint_latency: float
+    joint_traffic: float
+    min_coverage_ratio: float
+    min_values: int
+    min_requests: float
 
 
-def compare(block: Block, rules: Rules, profiles: Stack | None) -> Comparison:
-    """Compare."""
-    del rules, profiles
-    zero = np.zeros((block.rows.size, 5), dtype=np.int64)
-    said = {"tolerance_ratio": np.zeros(zero.shape), "baseline_n": zero, "post_n": zero}
-    return Comparison(**blank(block) | said)  # type: ignore[arg-type]
+def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
+    """Compare every metric of every deployment of `block`."""
+    ground = gauges.prepare(block)
+    counted = failures.prepare(block, profiles)
+    spans = find_spans(block.after.shape[-1])
+    persistence = (rules.bad_share, rules.end_share)
+    found = []
+    for span in spans:
+        levels = gauges.test_gauges(block, ground, span, rules.minima, persistence, profiles)
+        errors = failures.test_failures(
+            block, counted, span, rules.minima[Metric.ERROR_RATE], profiles
+        )
+        found.append(insert(levels, errors, ERRORS))
+    chosen, p, passed = _choose(found, [span.weight for span in spans])
+    fallen = find_discoveries(np.where(passed, p, 1.0).T, rules.false_discovery_rate).T
+    quality = assess_quality(block, rules.min_values)
+    # Data that cannot carry a verdict carries no failure; half-blind it carries no rollback.
+    failed = fallen & passed & _usable(block, quality, rules)
+    severe = _grade(found, failed, rules) & ~quality.blind.any(axis=1)
+    before_n = (~np.isnan(block.before)).sum(axis=-1)
+    return _describe(block, chosen, p, failed, before_n, severe, rules)
+
+
+def _choose(found: list[Finding], weights: list[float]) -> tuple[Finding, Array, Flags]:
+    """The most telling span of each metric, its p for all spans together, whether any passed."""
+    p = np.stack([np.minimum(each.p / weight, 1.0) for each, weight in zip(found, weights, strict=True)])
+    passed = np.stack([each.passed for each in found])
+    rank = np.where(passed, p, 2.0 + np.nan_to_num(p, nan=2.0))
+    best = rank.argmin(axis=0)
+    chosen = Finding(
+        **{
+            name: np.take_along_axis(
+                np.stack([getattr(each, name) for each in found]), best[None], axis=0
+            )[0]
+            for name in Finding.__slots__
+        }
+    )
+    return chosen, np.take_along_axis(p, best[None], axis=0)[0], passed.any(axis=0)
+
+
+def _grade(found: list[Finding], failed: Flags, rules: Rules) -> Flags:
+    """Which failures recommend a rollback, alone or together."""
+    worst = np.max([np.where(each.passed, each.effect, -np.inf) for each in found], axis=0)
+    worst = np.where(failed, worst, -np.inf)
+    errors, traffic = worst[ERRORS], -np.expm1(-worst[TRAFFIC])
+    latency = np.expm1(worst[LATENCY])
+    slow = (errors >= rules.joint_errors) & (latency >= rules.joint_latency)
+    lost = (errors >= rules.joint_errors) & (traffic >= rules.joint_traffic)
+    severe = np.zeros(failed.shape, dtype=np.bool_)
+    severe[ERRORS] = (errors >= rules.severe_errors) | slow | lost
+    severe[TRAFFIC] = (traffic >= rules.severe_traffic) | lost
+    severe[LATENCY] = slow
+    return severe
+
+
+def _describe(
+    block: Block,
+    chosen: Finding,
+    p: Array,
+    failed: Flags,
+    before_n: Numbers,
+    severe: Flags,
+    rules: Rules,
+) -> Comparison:
+    detectable = np.maximum(chosen.least, chosen.sure) + POWER_SIGMAS * chosen.scale
+    needed = np.maximum(chosen.least, chosen.sure)
+    better = -chosen.effect >= needed
+    direction = np.full(failed.shape, NONE, dtype=np.int64)
+    direction[better] = DIRECTIONS.index(Direction.BETTER)
+    direction[failed] = DIRECTIONS.index(Direction.WORSE)
+    share = np.full(failed.shape, np.nan)
+    np.divide(chosen.bad_n, chosen.slot_n, out=share, where=chosen.slot_n > 0)
+    effect = _show(chosen.effect)
+    said = {
+        "baseline_n": before_n,
+        "post_n": (~np.isnan(block.after)).sum(axis=-1),
+        "expected": chosen.expected,
+        "observed": chosen.observed,
+        "threshold": _level(chosen.expected, needed),
+        "exceedance_ratio": share,
+        "tolerance_ratio": np.full(failed.shape, rules.bad_share),
+        "failed": failed,
+        "attribution": _attribute(chosen, failed, better, rules),
+        "severe": severe,
+        "direction": direction,
+        "effect": effect,
+        "effect_low": _show(chosen.effect - INTERVAL_SIGMAS * chosen.scale),
+        "effect_high": _show(chosen.effect + INTERVAL_SIGMAS * chosen.scale),
+        "minimum_effect": _show(chosen.least),
+        "smallest_detectable_effect": _show(detectable),
+        "test": np.where(np.isnan(p), NONE, _tests(failed.shape)),
+        "statistic": chosen.statistic,
+        "p_value": p,
+        "contribution": _contribute(chosen, failed),
+        "distance_to_flip": _show(needed) - effect,
+    }
+    turned = {name: np.ascontiguousarray(values.T) for name, values in said.items()}
+    return Comparison(**blank(block) | turned)  # type: ignore[arg-type]
+
+
+def _show(effect: Array) -> Array:
+    """Effects as `Evidence` has them: shares instead of logarithms."""
+    shown = np.expm1(effect)
+    shown[TRAFFIC] = -np.expm1(-effect[TRAFFIC])
+    shown[ERRORS] = effect[ERRORS]
+    return shown
+
+
+def _level(expected: Array, effect: Array) -> Array:
+    """The level of each metric that is `effect` worse than expected."""
+    level = expected * np.exp(effect)
+    level[TRAFFIC] = expected[TRAFFIC] * np.exp(-effect[TRAFFIC])
+    level[ERRORS] = expected[ERRORS] + effect[ERRORS]
+    return level
+
+
+def _tests(shape: tuple[int, ...]) -> Numbers:
+    tests = np.zeros(shape, dtype=np.int64)
+    tests[ERRORS] = TESTS.index("failures")
+    return tests
+
+
+def _contribute(chosen: Finding, failed: Flags) -> Array:
+    """Share of each failed metric in the alarm: its effect in multiples of what matters."""
+    weight = np.where(failed, np.minimum(chosen.effect / chosen.least, 1e6), 0.0)
+    total = weight.sum(axis=0)
+    share: Array = weight / np.where(total > 0, total, 1.0)
+    return share
+
+
+def _attribute(chosen: Finding, failed: Flags, better: Flags, rules: Rules) -> Numbers:
+    """Whose the deviation is; `NONE` if there is none."""
+    limits = np.array([rules.breaches.get(metric, np.inf) for metric in ORDER])[:, None]
+    breached, still = chosen.expected > limits, chosen.observed > limits
+    number = {whose: place for place, whose in enumerate(ATTRIBUTIONS)}
+    whose: Numbers = np.select(
+        [
+            failed & breached,
+            failed,
+            breached & still,
+            breached & better,
+            chosen.old,
+        ],
+        [
+            number[Attribution.WORSENED],
+            number[Attribution.INTRODUCED],
+            number[Attribution.PRE_EXISTING],
+            number[Attribution.RECOVERED],
+            number[Attribution.PRE_EXISTING],
+        ],
+        NONE,
+    )
+    return whose
+
+
+def _usable(block: Block, quality: Quality, rules: Rules) -> Flags:
+    """Whether there is enough fresh data for a verdict."""
+    coverage = quality.samples / block.after.shape[-1]
+    enough = (coverage >= rules.min_coverage_ratio) & (quality.samples >= rules.min_values)
+    usable: Flags = enough & ~quality.stuck & ~quality.unknown.all(axis=1)
+    return usable
 
 
 def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
-    """Decide."""
-    del comparison, rules
+    """Make one decision of each deployment's comparisons."""
+    quality = assess_quality(block, rules.min_values)
+    coverage = quality.samples / block.after.shape[-1]
+    number = {code: place for place, code in enumerate(CODES)}
+    reason: Numbers = np.select(
+        [
+            quality.samples == 0,
+            (coverage < rules.min_coverage_ratio) | (quality.samples < rules.min_values),
+            quality.stuck,
+            quality.unknown.all(axis=1),
+            comparison.severe.any(axis=1),
+            comparison.failed.any(axis=1),
+            (quality.blind | quality.unknown).any(axis=1),
+            quality.requests < rules.min_requests,
+        ],
+        [
+            number[ReasonCode.NO_POST_SAMPLES],
+            number[ReasonCode.INSUFFICIENT_POST_SAMPLES],
+            number[ReasonCode.STALE_SOURCE],
+            number[ReasonCode.NO_BASELINE],
+            number[ReasonCode.SEVERE_REGRESSION],
+            number[ReasonCode.REGRESSION],
+            number[ReasonCode.METRIC_MISSING],
+            number[ReasonCode.LOW_POWER],
+        ],
+        number[ReasonCode.NO_REGRESSION],
+    )
     size = block.rows.size
     return Decision(
-        reason=np.full(size, CODES.index(ReasonCode.NO_REGRESSION)),
-        confidence=np.full(size, 0.5),
-        quality_ratio=np.ones(size),
-        penalties=np.zeros((size, len(Penalty)), dtype=np.bool_),
+        reason=reason,
+        confidence=np.full(size, 0.95),
+        quality_ratio=quality.ratio,
+        penalties=quality.penalties,
         decided_at=np.full(size, NONE, dtype=np.int64),
     )

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from analytics.blocks import Block, lay_out
+from analytics.blocks import Block, clean_values, lay_out
 from core.errors import InvalidInputError
 from core.types import METRICS, Metric, Phase
 
@@ -142,20 +142,9 @@ def _check_deployments(deployments: pl.DataFrame) -> None:
 
 
 def _clean(samples: pl.DataFrame) -> pl.DataFrame:
-    """Make impossible values null and drop the rows that have nothing left."""
-    value = pl.col(*METRICS)
-    # Zero by name: -0.0 and 0.0 must not differ by which of two equal rows came first.
-    possible = pl.when(value == 0).then(0.0).when((value > 0) & value.is_finite()).then(value)
-    # Without requests there is neither a latency nor an error rate; the SDK reports 0 for both.
-    served = pl.when(pl.col(Metric.REQUESTS_PER_SEC).ne_missing(0.0)).then(
-        pl.col(Metric.LATENCY_P95, Metric.ERROR_RATE)
-    )
     source_at = pl.col("source_at") if "source_at" in samples.columns else pl.lit(None)
-    return (
+    return clean_values(
         samples.select(*SAMPLES.names(), source_at.cast(MOMENT).alias("source_at"))
-        .with_columns(possible.name.keep())
-        .with_columns(served.name.keep())
-        .filter(pl.any_horizontal(value.is_not_null()))
     )
 
 
