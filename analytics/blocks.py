@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -54,36 +54,65 @@ class Block:
     continuous: NDArray[np.bool_]
 
 
-def clean_values(samples: pl.DataFrame) -> pl.DataFrame:
-    """Make impossible values of the five metrics null and drop rows that have nothing left."""
-    value = pl.col(*METRICS)
+class Slots(NamedTuple):
+    """Cleaned samples of one window each, one per slot, sorted by deployment and slot.
+
+    Attributes:
+        row: Which deployment, shape (n,).
+        place: Which slot: its sequence index, or for a baseline any number that grows with time.
+        extra: Age in seconds for a baseline, the source's clock for a post window; shape (n,).
+        values: The five metrics, shape (5, n).
+    """
+
+    row: Rows
+    place: Rows
+    extra: Array
+    values: Array
+
+
+def clean(values: Array) -> Array:
+    """Return the five metrics, shape (5, n), with NaN for what is impossible."""
     # Zero by name: -0.0 and 0.0 must not differ by which of two equal rows came first.
-    possible = pl.when(value == 0).then(0.0).when((value > 0) & value.is_finite()).then(value)
+    possible = np.where((values > 0) & (values < np.inf), values, np.nan)
+    possible[values == 0] = 0.0
     # Without requests there is neither a latency nor an error rate; the SDK reports 0 for both.
-    served = pl.when(pl.col(Metric.REQUESTS_PER_SEC).ne_missing(0.0)).then(
-        pl.col(Metric.LATENCY_P95, Metric.ERROR_RATE)
-    )
-    return (
-        samples.with_columns(possible.name.keep())
-        .with_columns(served.name.keep())
-        .filter(pl.any_horizontal(value.is_not_null()))
-    )
+    idle = possible[METRICS.index(Metric.REQUESTS_PER_SEC)] == 0
+    for metric in (Metric.LATENCY_P95, Metric.ERROR_RATE):
+        possible[METRICS.index(metric), idle] = np.nan
+    return possible
 
 
-def lay_out(
-    deployments: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame
-) -> Iterator[Block]:
+def merge(row: Rows, place: Rows, extra: NDArray[np.generic], values: Array) -> Slots:
+    """Sort samples into slots; of several readings of one the worst of each metric counts."""
+    number = np.asarray(extra, dtype=np.float64)
+    order = np.lexsort((place, row))
+    row, place, number, values = row[order], place[order], number[order], values[:, order]
+    first = np.ones(row.size, dtype=np.bool_)
+    first[1:] = (row[1:] != row[:-1]) | (place[1:] != place[:-1])
+    if first.all():
+        return Slots(row, place, number, values)
+    # Least and greatest come out the same in any order, and a worse reading never hides.
+    starts = np.flatnonzero(first)
+    worst = np.fmax.reduceat(values, starts, axis=1)
+    traffic = METRICS.index(Metric.REQUESTS_PER_SEC)
+    worst[traffic] = np.fmin.reduceat(values[traffic], starts)
+    return Slots(row[first], place[first], np.fmax.reduceat(number, starts), worst)
+
+
+def lay_out(deployments: pl.DataFrame, before: Slots, after: Slots) -> Iterator[Block]:
     """Sort the deployments by the shape of their windows and lay their values out."""
     width = _width(deployments["baseline_n"].to_numpy())
     slots = deployments["post_slots"].cast(pl.Int64).to_numpy()
     shapes = np.stack([width, slots], axis=1)
-    early, late = _Columns.of(before, "age_seconds"), _Columns.of(after, "source_seconds")
+    # Places of a baseline from the end: the last sample of a deployment has place -1.
+    ends = np.searchsorted(before.row, before.row, side="right")
+    aligned = before._replace(place=np.arange(before.row.size) - ends)
     # At least one block, if only an empty one: then nobody has to ask whether there is any.
     for b, s in np.unique(shapes, axis=0) if shapes.size else [(SHORTEST_BASELINE, 1)]:
         alike = np.flatnonzero((width == b) & (slots == s))
         for start in range(0, max(alike.size, 1), BLOCK_HEIGHT):
             rows = alike[start : start + BLOCK_HEIGHT]
-            yield _block(deployments, rows, early, late, (int(b), int(s)))
+            yield _block(deployments, rows, aligned, after, (int(b), int(s)))
 
 
 def _width(n: Rows) -> Rows:
@@ -92,49 +121,27 @@ def _width(n: Rows) -> Rows:
     return np.left_shift(1, bits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns of a sorted frame as arrays: row, place, one extra column, the five metrics."""
-
-    row: Rows
-    place: Rows
-    extra: Array
-    values: tuple[Array, ...]
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame, extra: str) -> _Columns:
-        row = frame["row"].cast(pl.Int64).to_numpy()
-        if "sequence_index" in frame.columns and extra == "source_seconds":
-            place = frame["sequence_index"].cast(pl.Int64).to_numpy()
-        else:
-            # Places from the end: the last sample of a deployment has place -1.
-            ends = np.searchsorted(row, row, side="right")
-            place = np.arange(row.size) - ends
-        values = (extra, *METRICS)
-        arrays = [frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in values]
-        return cls(row, place, arrays[0], tuple(arrays[1:]))
-
-    def place_in(self, rows: Rows, width: int) -> tuple[Array, Array]:
-        """Return the metrics, shape (5, rows, width), and the extra column, (rows, width)."""
-        spans = np.searchsorted(self.row, rows), np.searchsorted(self.row, rows, side="right")
-        n = spans[1] - spans[0]
-        target = np.repeat(np.arange(rows.size), n)
-        take = np.arange(n.sum()) + np.repeat(spans[0] - (np.cumsum(n) - n), n)
-        laid = np.full((len(self.values) + 1, rows.size, width), np.nan)
-        for layer, column in enumerate((*self.values, self.extra)):
-            laid[layer, target, self.place[take]] = column[take]
-        return laid[:-1], laid[-1]
+def _place(slots: Slots, rows: Rows, width: int) -> tuple[Array, Array]:
+    """Return the metrics of `rows`, shape (5, rows, width), and the extra column, (rows, width)."""
+    start, end = np.searchsorted(slots.row, rows), np.searchsorted(slots.row, rows, side="right")
+    n = end - start
+    target = np.repeat(np.arange(rows.size), n)
+    take = np.arange(n.sum()) + np.repeat(start - (np.cumsum(n) - n), n)
+    laid = np.full((len(METRICS) + 1, rows.size, width), np.nan)
+    for layer, column in enumerate((*slots.values, slots.extra)):
+        laid[layer, target, slots.place[take]] = column[take]
+    return laid[:-1], laid[-1]
 
 
 def _block(
     deployments: pl.DataFrame,
     rows: Rows,
-    early: _Columns,
-    late: _Columns,
+    early: Slots,
+    late: Slots,
     shape: tuple[int, int],
 ) -> Block:
-    before, age_seconds = early.place_in(rows, shape[0])
-    after, source_seconds = late.place_in(rows, shape[1])
+    before, age_seconds = _place(early, rows, shape[0])
+    after, source_seconds = _place(late, rows, shape[1])
     finished = deployments["finished_at"].dt.timestamp("us") / 1e6
     return Block(
         rows=rows,

@@ -14,8 +14,8 @@ import numpy as np
 from analytics.blocks import Array, Block
 from analytics.compare import Flags
 from analytics.finding import Finding, exceed
-from analytics.gauges import CRITICAL_SIGMAS, LEAST_VALUES, TOLERANCE, Minimum
-from analytics.levels import ORDER, SHAPES, TAIL_SLOTS, Span
+from analytics.gauges import CRITICAL_SIGMAS, LEAST_VALUES, Q99_SIGMAS, TOLERANCE, Minimum
+from analytics.levels import LONG_SLOTS, ORDER, SHAPES, Span
 from analytics.profile import BASELINE_SLOTS, QUANTILES, Stack, count_failures
 from analytics.statistics import beta_ratio
 from core.types import Metric
@@ -37,6 +37,9 @@ LIKELY: Final = 0.1
 
 END_SLOTS: Final = 7
 HALF_FAILURE: Final = 0.5
+LEAST_BAD_SLOTS: Final = 2
+
+ALL, REST, SETTLED = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,66 +87,81 @@ def prepare(block: Block, profiles: Stack) -> Ground:
     )
 
 
-def test_failures(
-    block: Block, ground: Ground, span: Span, minimum: Minimum, profiles: Stack
-) -> Finding:
-    """Return the finding of the error rate of `block` in `span`, one metric."""
+def test_failures(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Finding:
+    """Return the finding of the error rate of a block in `span`, one metric."""
     shape = SHAPES.index(span.name)
     told = profiles.take("dispersion", shape)
     dispersion = np.where(np.isnan(told), ground.dispersion, told)
     base = ground.base_failures / np.maximum(ground.base_requests, 1e-9)
     cautious = (ground.base_failures + HALF_FAILURE) / (ground.base_requests + 1)
     n, x = ground.requests[:, span.slots], ground.failures[:, span.slots]
-    settled = ground.requests[:, span.settled], ground.failures[:, span.settled]
-    rate = np.maximum(_rate(n, x), _rate(*settled))
+    served = (n > 0).sum(axis=-1)
+    groups = _group(ground, span)
+    chance = _tail(ground, groups, dispersion)
+    rate = np.maximum(_rate(*groups[:, ALL]), _rate(*groups[:, SETTLED]))
     seen = profiles.take("failure_quantiles", shape)
-    chance = _tail(ground, n.sum(axis=-1), x.sum(axis=-1), dispersion)
-    p = np.maximum(chance, exceed(seen, QUANTILES, rate / TOLERANCE))
-    known = (ground.before_n >= LEAST_VALUES) & ((n > 0).sum(axis=-1) >= LEAST_VALUES - 1)
+    p = np.maximum(chance[ALL], exceed(seen, QUANTILES, rate / TOLERANCE))
+    known = (ground.before_n >= LEAST_VALUES) & (served >= LEAST_VALUES - 1)
     effect = np.where(known, rate - base, np.nan)
-    least = np.maximum(np.maximum(minimum.share, LEAST_RATIO * cautious - base), 0.0)
-    least = np.maximum(least, minimum.amount / np.maximum(n.sum(axis=-1), 1.0))
-    scale = _scale(ground, n.sum(axis=-1), dispersion)
-    bad = (x > HALF_FAILURE) & (x >= n * (base + minimum.share / 2)[:, None])
-    passed = (effect >= least) & _lasts(ground, span, base, cautious, minimum, dispersion)
+    least = np.maximum(minimum.share, LEAST_RATIO * cautious - base)
+    least = np.maximum(least, minimum.amount / np.maximum(groups[0, ALL], 1.0))
+    scale = _scale(ground, groups[0, ALL], dispersion)
+    half = minimum.share / 2
+    bad_n = ((x > HALF_FAILURE) & (x >= n * (base + half)[:, None])).sum(axis=-1)
+    rest = _rate(*groups[:, REST])
+    lasting = (rest - base >= half) & (rest >= LEAST_RATIO_WITHOUT_WORST * cautious)
+    unlikely = (chance[REST] < LIKELY) & (chance[SETTLED] < SURE) & (bad_n >= LEAST_BAD_SLOTS)
     return Finding(
-        *(
-            each[None]
-            for each in (
-                effect,
-                scale,
-                least,
-                np.maximum(least, CRITICAL_SIGMAS * scale),
-                CRITICAL_SIGMAS * scale,
-                x.sum(axis=-1),
-                np.where(known, p, np.nan),
-                passed & (bad.sum(axis=-1) >= 2),
-                np.zeros(rate.shape, dtype=np.bool_),
-                bad.sum(axis=-1),
-                (n > 0).sum(axis=-1),
-                np.where(known, base, np.nan),
-                np.where(known, rate, np.nan),
-            )
-        )
+        effect=effect[None],
+        scale=scale[None],
+        least=least[None],
+        critical=np.maximum(least, CRITICAL_SIGMAS * scale)[None],
+        sure=(Q99_SIGMAS * scale)[None],
+        statistic=groups[1, ALL][None],
+        p=np.where(known, p, np.nan)[None],
+        passed=((effect >= least) & lasting & unlikely & ~_over(ground, base, half))[None],
+        old=np.zeros((1, rate.size), dtype=np.bool_),
+        bad_n=bad_n[None],
+        slot_n=served[None],
+        expected=np.where(known, base, np.nan)[None],
+        observed=np.where(known, rate, np.nan)[None],
     )
 
 
+def _group(ground: Ground, span: Span) -> Array:
+    """Requests and failures of all slots, of all but the worst and of the settled ones.
+
+    Returns:
+        Shape (2, 3, d).
+    """
+    n, x = ground.requests[:, span.slots], ground.failures[:, span.slots]
+    # Without the worst slot's failures, and without the requests of an average one: which slot is
+    # the worst must not decide how many requests are left.
+    served = np.maximum((n > 0).sum(axis=-1), 1)
+    total = n.sum(axis=-1), x.sum(axis=-1)
+    rest = total[0] * (served - 1) / served, total[1] - x.max(axis=-1)
+    settled = (
+        ground.requests[:, span.settled].sum(axis=-1),
+        ground.failures[:, span.settled].sum(axis=-1),
+    )
+    return np.stack([total, rest, settled], axis=1)
+
+
 def _rate(requests: Array, failures: Array) -> Array:
-    served = requests.sum(axis=-1)
-    rate: Array = np.where(served > 0, failures.sum(axis=-1) / np.maximum(served, 1e-9), 0.0)
-    return rate
+    return np.where(requests > 0, failures / np.maximum(requests, 1e-9), 0.0)
 
 
-def _tail(ground: Ground, n: Array, x: Array, dispersion: Array) -> Array:
-    """Chance of `x` or more failures in `n` requests at the usual rate.
+def _tail(ground: Ground, groups: Array, dispersion: Array) -> Array:
+    """Chance of so many failures in so many requests at the usual rate, shape (3, d).
 
     Given all failures, before and after, how many of them fall into the window is binomial
     (Przyborowski and Wilenski, 1940): exact with few requests on either side. Counts are divided
     by their overdispersion.
     """
-    earlier = ground.base_failures / dispersion + 1
+    n, x = groups
+    earlier = np.broadcast_to(ground.base_failures / dispersion + 1, n.shape)
     later = np.where(x > 0, x, 1.0) / dispersion
-    share = np.where(n > 0, n / np.maximum(n + ground.base_requests, 1e-9), 0.0)
+    share = n / np.maximum(n + ground.base_requests, 1e-9)
     tail = beta_ratio(later, earlier, share)
     return np.where((x > 0) & (n > 0) & (ground.base_requests > 0), tail, 1.0)
 
@@ -156,32 +174,12 @@ def _scale(ground: Ground, n: Array, dispersion: Array) -> Array:
     return scale
 
 
-def _lasts(
-    ground: Ground,
-    span: Span,
-    base: Array,
-    cautious: Array,
-    minimum: Minimum,
-    dispersion: Array,
-) -> Flags:
-    """Whether it is more than one bad minute, more than a cold start, and not over."""
-    n, x = ground.requests[:, span.slots], ground.failures[:, span.slots]
-    # Without the worst slot's failures, and without the requests of an average one: which slot is
-    # the worst must not decide how many requests are left.
-    served = np.maximum((n > 0).sum(axis=-1), 1)
-    rest_n, rest_x = n.sum(axis=-1) * (served - 1) / served, x.sum(axis=-1) - x.max(axis=-1)
-    rest = np.where(rest_n > 0, rest_x / np.maximum(rest_n, 1e-9), 0.0)
-    n_settled, x_settled = ground.requests[:, span.settled], ground.failures[:, span.settled]
-    settled_p = _tail(ground, n_settled.sum(axis=-1), x_settled.sum(axis=-1), dispersion)
-    half = minimum.share / 2
-    lasting = (
-        (rest - base >= half)
-        & (rest >= LEAST_RATIO_WITHOUT_WORST * cautious)
-        & (_tail(ground, rest_n, rest_x, dispersion) < LIKELY)
-        & (settled_p < SURE)
+def _over(ground: Ground, base: Array, half: float) -> Flags:
+    """Whether the end of a long window is as good as before; of a short one nobody can tell."""
+    if ground.requests.shape[-1] < LONG_SLOTS:
+        return np.zeros(base.shape, dtype=np.bool_)
+    end = _rate(
+        ground.requests[:, -END_SLOTS:].sum(axis=-1), ground.failures[:, -END_SLOTS:].sum(axis=-1)
     )
-    if ground.requests.shape[-1] < 2 * TAIL_SLOTS:
-        return lasting  # the settled slots are the end
-    end = _rate(ground.requests[:, -END_SLOTS:], ground.failures[:, -END_SLOTS:])
-    over: Flags = lasting & (end - base >= half)
+    over: Flags = end - base < half
     return over

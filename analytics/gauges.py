@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import Flags
 from analytics.finding import Finding, exceed
 from analytics.levels import (
     CPU,
     GAUGES,
     LATENCY,
     LOAD_ELASTICITY,
+    LONG_SLOTS,
     SHAPES,
     TAIL_SLOTS,
     TRAFFIC,
@@ -35,8 +35,9 @@ from analytics.profile import BASELINE_SLOTS, DAY, HABIT_BINS, QUANTILES, Stack
 from analytics.statistics import t_tail
 from core.types import Metric
 
-WANDER: Final = 0.05
-"""How far levels drift in half an hour beyond what the scatter of minutes explains (logarithm)."""
+WANDER: Final = np.array([[0.05], [0.05], [0.03], [0.01]])
+"""How far levels drift in half an hour beyond what the scatter of minutes explains, as a
+logarithm, by gauge: demand and what queues behind it most, work done less, a stock hardly."""
 
 INFLATION: Final = 1.15
 """Variance of a midmean of normal values in multiples of a mean's."""
@@ -71,6 +72,7 @@ END_SLOTS: Final = 2
 
 CRITICAL_SIGMAS: Final = 2.0
 RECENT_SHARE: Final = 0.5
+RECENT_FACTOR: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +167,10 @@ def test_gauges(
     critical = np.maximum(least, CRITICAL_SIGMAS * scale)
     each = shift((ground.base + load)[..., None], slots)
     bad_n = (each >= least[..., None] / 2).sum(axis=-1)
-    old = effect - shift(ground.base, ground.recent) < RECENT_SHARE * critical
+    old = effect - RECENT_FACTOR * shift(ground.base, ground.recent) < RECENT_SHARE * critical
     statistic = effect / scale
     p = np.maximum(t_tail(statistic, freedom), _precedents(block, span, effect, profiles))
-    lasting = (bad_n > persistence[0] * slot_n) & (
-        _end(ground, load) >= persistence[1] * critical
-    )
+    lasting = (bad_n > persistence[0] * slot_n) & (_end(ground, load) >= persistence[1] * critical)
     sign = np.ones((len(GAUGES), 1))
     sign[TRAFFIC] = -1.0
     return Finding(
@@ -190,9 +190,7 @@ def test_gauges(
     )
 
 
-def _scale(
-    ground: Ground, span: Span, slot_n: Array, profiles: Stack
-) -> tuple[Array, Array]:
+def _scale(ground: Ground, span: Span, slot_n: Array, profiles: Stack) -> tuple[Array, Array]:
     """Standard deviation of a shift by chance, and the degrees of freedom it is known with.
 
     A guess from the scatter of the baseline's minutes, weighed against what history shows as a
@@ -222,9 +220,7 @@ def _quantile(freedom: Array) -> Array:
     return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
-def _least(
-    expected: Array, seconds: Array, minima: Mapping[Metric, Minimum]
-) -> Array:
+def _least(expected: Array, seconds: Array, minima: Mapping[Metric, Minimum]) -> Array:
     """The smallest shift that matters."""
     least = np.empty_like(expected)
     for gauge, metric in enumerate(GAUGES):
@@ -251,7 +247,7 @@ def _precedents(block: Block, span: Span, effect: Array, profiles: Stack) -> Arr
 def _end(ground: Ground, load: Array) -> Array:
     """How much worse the end of the window is than the baseline."""
     slots = ground.after.shape[-1]
-    if slots < 2 * TAIL_SLOTS:
+    if slots < LONG_SLOTS:
         level = mean(ground.after[..., -END_SLOTS:])
     else:
         level = midmean(ground.after[..., -TAIL_SLOTS:])

@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final
+from math import isnan
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analytics.blocks import Block
-from analytics.compare import ATTRIBUTIONS, DIRECTIONS, PATTERNS, Comparison, Decision
+from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, PATTERNS, Comparison, Decision
 from analytics.policy import Policy
 from analytics.profile import ServiceProfile, stack
 from analytics.reasons import CODES, CONCLUSIVE, VERDICTS, Penalty
 from analytics.windows import Windows
-from core.judgement import Direction, Evidence, Judgement, Pattern
-from core.types import METRICS, Attribution, Metric, Verdict
+from core.judgement import Evidence, Judgement
+from core.types import METRICS, Metric
 
-ENUMS: Final[Mapping[str, type[StrEnum]]] = {
-    "metric": Metric,
-    "attribution": Attribution,
-    "direction": Direction,
-    "pattern": Pattern,
+MEMBERS: Final[Mapping[str, Sequence[Any]]] = {
+    "attribution": ATTRIBUTIONS,
+    "direction": DIRECTIONS,
+    "pattern": PATTERNS,
 }
+"""What the numbers in these columns of a `Comparison` stand for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +63,16 @@ def judge(
     Returns:
         One judgement per deployment, in the order of `windows.deployments`.
     """
-    assessment = assess(windows, policy, profiles)
+    comparison, decision = _run(windows, policy, profiles or {})
     moments = [as_of] * windows.deployments.height if isinstance(as_of, datetime) else as_of
-    verdicts = assessment.verdicts.iter_rows(named=True)
-    evidence = _five_by_five(assessment.evidence.drop("deployment_id"))
+    facts = windows.deployments.select(
+        "deployment_id", "baseline_source", "coverage_ratio", "confounders"
+    )
     return [
-        _judgement(fields, five, moment)
-        for fields, five, moment in zip(verdicts, evidence, moments, strict=True)
+        _judgement(fact, moment, policy, _pick(comparison, place), _pick(decision, place), profiles)
+        for place, (fact, moment) in enumerate(
+            zip(facts.iter_rows(named=True), moments, strict=True)
+        )
     ]
 
 
@@ -80,107 +82,139 @@ def assess(
     profiles: Mapping[str, ServiceProfile] | None = None,
 ) -> Assessment:
     """Judge every deployment of `windows` without making objects of it; see `judge`."""
-    known = profiles or {}
+    comparison, decision = _run(windows, policy, profiles or {})
     ids = windows.deployments["deployment_id"]
-    comparisons, decisions = [], []
+    until = [profile and profile.until for profile in map((profiles or {}).get, ids)]
+    verdicts = windows.deployments.select(
+        "deployment_id", pl.lit(policy.name).alias("policy"), "coverage_ratio", "confounders"
+    ).with_columns(
+        *_verdicts(decision),
+        pl.Series("profile_until", until, dtype=pl.Datetime("us", "UTC")),
+    )
+    return Assessment(verdicts, _evidence(windows, comparison, policy))
+
+
+def _run(
+    windows: Windows, policy: Policy[Any], profiles: Mapping[str, ServiceProfile]
+) -> tuple[Comparison, Decision]:
+    """Compare and decide block by block; rows come out in the order of the deployments."""
+    ids = windows.deployments["deployment_id"].to_list()
+    outcomes = []
     # Huge values may overflow and missing ones give NaN; both are meant, neither is an accident.
     with np.errstate(all="ignore"):
         for block in windows.blocks:
-            mine = stack(known, ids.gather(block.rows).to_list())
-            comparison = policy.method.compare(block, policy.rules, mine)
-            comparisons.append(comparison)
-            decisions.append(policy.method.decide(block, comparison, policy.rules))
-    until = [known[each].until if each in known else None for each in ids]
-    verdicts = windows.deployments.select("deployment_id").with_columns(
-        pl.lit(policy.name).alias("policy"),
-        *_verdicts(windows, decisions),
-        windows.deployments["coverage_ratio"],
-        windows.deployments["confounders"],
-        pl.Series("profile_until", until, dtype=pl.Datetime("us", "UTC")),
+            known = stack(profiles, [ids[row] for row in block.rows])
+            comparison = policy.method.compare(block, policy.rules, known)
+            outcomes.append((comparison, policy.method.decide(block, comparison, policy.rules)))
+    order = np.argsort(np.concatenate([block.rows for block in windows.blocks]))
+    comparisons, decisions = zip(*outcomes, strict=True)
+    return _gather(comparisons, order), _gather(decisions, order)
+
+
+C = TypeVar("C", Comparison, Decision)
+
+
+def _gather(parts: Sequence[C], order: NDArray[np.int64]) -> C:
+    """Put the columns of `parts` one after another and into `order`."""
+    kind = type(parts[0])
+    return kind(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])[order]
+            for field in fields(kind)
+        }
     )
-    return Assessment(verdicts, _evidence(windows, comparisons, policy))
 
 
-def _verdicts(windows: Windows, decisions: Sequence[Decision]) -> Iterator[pl.Series]:
-    order = _order(windows.blocks)
-    reason = _gather([each.reason for each in decisions], order)
-    yield _names("verdict", [VERDICTS[code] for code in CODES], reason)
-    yield pl.Series("conclusive", np.array([code in CONCLUSIVE for code in CODES])[reason])
-    yield _names("reason_code", CODES, reason)
-    for name in ("confidence", "quality_ratio"):
-        yield pl.Series(name, _gather([getattr(each, name) for each in decisions], order))
-    yield _penalties(_gather([each.penalties for each in decisions], order))
-    decided_at = _gather([each.decided_at for each in decisions], order)
-    yield pl.Series("decided_at", decided_at).replace(-1, None)
+def _pick(columns: Comparison | Decision, place: int) -> dict[str, Any]:
+    """One row of all columns as plain values."""
+    return {field.name: getattr(columns, field.name)[place].tolist() for field in fields(columns)}
+
+
+def _judgement(
+    fact: dict[str, Any],
+    as_of: datetime,
+    policy: Policy[Any],
+    compared: dict[str, Any],
+    decided: dict[str, Any],
+    profiles: Mapping[str, ServiceProfile] | None,
+) -> Judgement:
+    reason = CODES[decided["reason"]]
+    profile = (profiles or {}).get(fact["deployment_id"])
+    flags = zip(Penalty, decided["penalties"], strict=True)
+    return Judgement(
+        deployment_id=UUID(fact["deployment_id"]),
+        policy=policy.name,
+        verdict=VERDICTS[reason],
+        conclusive=reason in CONCLUSIVE,
+        reason_code=reason.value,
+        confidence=decided["confidence"],
+        coverage_ratio=fact["coverage_ratio"],
+        evidence=tuple(
+            _piece(metric, {name: five[place] for name, five in compared.items()}, fact, policy)
+            for place, metric in enumerate(Metric)
+        ),
+        as_of=as_of,
+        quality_ratio=decided["quality_ratio"],
+        penalties=tuple(penalty.value for penalty, there in flags if there),
+        confounders=tuple(UUID(each) for each in fact["confounders"]),
+        decided_at=None if decided["decided_at"] == NONE else decided["decided_at"],
+        profile_until=None if profile is None else profile.until,
+    )
+
+
+def _piece(
+    metric: Metric, row: dict[str, Any], fact: dict[str, Any], policy: Policy[Any]
+) -> Evidence:
+    plain: dict[str, Any] = {
+        name: None if isinstance(value, float) and isnan(value) else value
+        for name, value in row.items()
+    }
+    for name, members in (*MEMBERS.items(), ("test", policy.method.tests)):
+        plain[name] = None if row[name] == NONE else members[row[name]]
+    source = fact["baseline_source"] if row["baseline_n"] else "none"
+    return Evidence(metric=metric, baseline_source=source, **plain)
+
+
+def _verdicts(decision: Decision) -> Iterator[pl.Series]:
+    yield _names("verdict", [VERDICTS[code] for code in CODES], decision.reason)
+    yield pl.Series("conclusive", np.array([code in CONCLUSIVE for code in CODES])[decision.reason])
+    yield _names("reason_code", CODES, decision.reason)
+    yield pl.Series("confidence", decision.confidence)
+    yield pl.Series("quality_ratio", decision.quality_ratio)
+    yield _penalties(decision.penalties)
+    yield pl.Series("decided_at", decision.decided_at).replace(NONE, None)
 
 
 def _penalties(flags: NDArray[np.bool_]) -> pl.Series:
     """The names of the penalties set in each row of `flags`."""
     names = [penalty.value for penalty in Penalty]
-    kinds, which = np.unique(flags.reshape(-1, len(names)), axis=0, return_inverse=True)
+    kinds, which = np.unique(flags, axis=0, return_inverse=True)
     lists = [[name for name, there in zip(names, kind, strict=True) if there] for kind in kinds]
-    kind_lists = pl.Series("penalties", lists, dtype=pl.List(pl.String))
-    return kind_lists.gather(which.reshape(-1))
+    return pl.Series("penalties", lists, dtype=pl.List(pl.String)).gather(which.reshape(-1))
 
 
-def _evidence(
-    windows: Windows, comparisons: Sequence[Comparison], policy: Policy[Any]
-) -> pl.DataFrame:
-    order = _order(windows.blocks)
+def _evidence(windows: Windows, comparison: Comparison, policy: Policy[Any]) -> pl.DataFrame:
     size = windows.deployments.height
-    names = {"attribution": ATTRIBUTIONS, "direction": DIRECTIONS, "pattern": PATTERNS}
+    every = np.repeat(np.arange(size), len(METRICS))
     columns = [
-        windows.deployments["deployment_id"].gather(np.repeat(np.arange(size), len(METRICS))),
-        pl.Series("metric", list(METRICS), dtype=pl.String).gather(
-            np.tile(np.arange(len(METRICS)), size)
-        ),
+        windows.deployments["deployment_id"].gather(every),
+        _names("metric", METRICS, np.tile(np.arange(len(METRICS)), size)),
     ]
     for field in fields(Comparison):
-        values = _gather([getattr(each, field.name) for each in comparisons], order).reshape(-1)
-        if field.name in names:
-            columns.append(_names(field.name, names[field.name], values))
+        values = getattr(comparison, field.name).reshape(-1)
+        if field.name in MEMBERS:
+            columns.append(_names(field.name, MEMBERS[field.name], values))
         elif field.name == "test":
             columns.append(_names(field.name, policy.method.tests, values))
         else:
             columns.append(pl.Series(field.name, values, nan_to_null=True))
-    frame = pl.DataFrame(columns)
-    source = windows.deployments["baseline_source"].gather(np.repeat(np.arange(size), len(METRICS)))
-    return frame.with_columns(
-        baseline_source=pl.when(frame["baseline_n"] > 0).then(source).otherwise(pl.lit("none"))
+    source = windows.deployments["baseline_source"].gather(every)
+    return pl.DataFrame(columns).with_columns(
+        baseline_source=pl.when(pl.col("baseline_n") > 0).then(source).otherwise(pl.lit("none"))
     )
 
 
-def _order(blocks: Sequence[Block]) -> NDArray[np.int64]:
-    """Where each deployment stands when the blocks are put one after another."""
-    return np.argsort(np.concatenate([block.rows for block in blocks]))
-
-
-def _gather(parts: Sequence[NDArray[Any]], order: NDArray[np.int64]) -> NDArray[Any]:
-    return np.concatenate(parts)[order]
-
-
 def _names(name: str, members: Sequence[str], numbers: NDArray[np.int64]) -> pl.Series:
-    """The members of an enumeration by their numbers; null for -1."""
+    """The members of an enumeration by their numbers; null for `NONE`."""
     texts = pl.Series(name, [*map(str, members), None], dtype=pl.String)
-    return texts.gather(np.where(numbers < 0, len(members), numbers).astype(np.int64))
-
-
-def _five_by_five(evidence: pl.DataFrame) -> Iterator[tuple[Evidence, ...]]:
-    rows = evidence.iter_rows(named=True)
-    while five := tuple(_piece(fields) for _, fields in zip(METRICS, rows, strict=False)):
-        yield five
-
-
-def _piece(row: dict[str, Any]) -> Evidence:
-    for name, enum in ENUMS.items():
-        if row[name] is not None:
-            row[name] = enum(row[name])
-    return Evidence(**row)
-
-
-def _judgement(row: dict[str, Any], evidence: tuple[Evidence, ...], as_of: datetime) -> Judgement:
-    row["deployment_id"] = UUID(row["deployment_id"])
-    row["verdict"] = Verdict(row["verdict"])
-    row["penalties"] = tuple(row["penalties"])
-    row["confounders"] = tuple(UUID(each) for each in row["confounders"])
-    return Judgement(**row, evidence=evidence, as_of=as_of)
+    return texts.gather(np.where(numbers == NONE, len(members), numbers))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from analytics import reference, relative
+from analytics import evidence, reference, relative
 from analytics.blocks import Block
 from analytics.compare import Comparison, Decision
 from analytics.gauges import Minimum
@@ -52,7 +52,7 @@ class Policy(Generic[R]):
 
 
 REFERENCE: Final = Method(reference.compare, reference.decide)
-RELATIVE: Final = Method(relative.compare, relative.decide, relative.TESTS)
+RELATIVE: Final = Method(relative.compare, relative.decide, evidence.TESTS)
 
 REFERENCE_V2: Final = Policy(
     "reference-v2",

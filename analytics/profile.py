@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
 
-from analytics.blocks import Array, Rows, clean_values
+from analytics.blocks import Array, Rows, clean, merge
 from analytics.levels import (
     GAUGES,
     SHAPES,
@@ -147,15 +147,15 @@ def build_profile(
 def _grid(history: pl.DataFrame, until: datetime, slot_seconds: float) -> Array | None:
     """The metrics slot by slot, the last slot before `until` last, shape (5, slots)."""
     age = (pl.lit(until) - pl.col("slot_at")).dt.total_microseconds() / 1e6
-    rows = clean_values(history.select("slot_at", *METRICS)).with_columns(age=age)
+    rows = history.select("slot_at", *METRICS).with_columns(age=age)
     rows = rows.filter(pl.col("age") > 0, pl.col("age") <= HISTORY_SECONDS)
     back = np.ceil(rows["age"].to_numpy() / slot_seconds).astype(np.int64)
     if back.size == 0 or back.max() < BASELINE_SLOTS + GAP_SLOTS:
         return None
+    values = clean(np.stack([rows[name].fill_null(np.nan).to_numpy() for name in METRICS]))
+    slots = merge(np.zeros_like(back), -back, back, values)
     grid = np.full((len(METRICS), int(back.max())), np.nan)
-    for place, name in enumerate(METRICS):
-        worst = np.fmin if name == Metric.REQUESTS_PER_SEC else np.fmax
-        worst.at(grid[place], -back, rows[name].fill_null(np.nan).to_numpy())
+    grid[:, slots.place] = slots.values
     return grid
 
 
@@ -188,7 +188,7 @@ def _null_shifts(grid: Array, until: datetime, slot_seconds: float) -> dict[str,
 
 
 def _stride(grid: Array, width: int) -> int:
-    return max(1, -(-(grid.shape[1] - width + 1) // MOST_WINDOWS))
+    return max(1, -(-(int(grid.shape[1]) - width + 1) // MOST_WINDOWS))
 
 
 def _slide(grid: Array, width: int) -> tuple[Rows, Array]:
@@ -206,10 +206,12 @@ def _habit(moved: Array, finish: Array) -> Array:
     if np.ptp(finish) < (HABIT_DAYS - 1) * DAY:
         return habit
     bins = np.floor(finish % DAY / DAY * HABIT_BINS).astype(np.int64)
+    order = np.argsort(bins, kind="stable")
+    parts = np.split(moved[order], np.searchsorted(bins[order], np.arange(1, HABIT_BINS)))
     for number in range(HABIT_BINS):
-        near = np.isin(bins, [(number + step) % HABIT_BINS for step in (-1, 0, 1)])
-        if near.any():
-            habit[number] = np.quantile(moved[near], HABIT_QUANTILE)
+        near = np.concatenate([parts[(number + step) % HABIT_BINS] for step in (-1, 0, 1)])
+        if near.size:
+            habit[number] = np.sort(near)[int(HABIT_QUANTILE * (near.size - 1))]
     return habit
 
 
@@ -253,7 +255,8 @@ def count_failures(traffic: Array, rate: Array, slot_seconds: Array) -> tuple[Ar
 
 def _sums(values: Array, width: int) -> Array:
     total = np.concatenate([[0.0], np.cumsum(values)])
-    return np.maximum(total[width:] - total[:-width], 0.0)
+    sums: Array = np.maximum(total[width:] - total[:-width], 0.0)
+    return sums
 
 
 def pack(profile: ServiceProfile) -> bytes:

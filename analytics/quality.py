@@ -72,7 +72,8 @@ def assess_quality(block: Block, min_values: int) -> Quality:
         Penalty.NO_BASELINE: baseline == 0,
     }
     ratio = (
-        samples / slots
+        samples
+        / slots
         * np.where(samples > 0, values, 1.0)
         * np.minimum(baseline / SOLID_BASELINE, 1.0)
         * np.where(skewed, SKEW_RATIO, 1.0)

@@ -14,26 +14,29 @@ import numpy as np
 
 from analytics import failures, gauges
 from analytics.blocks import Array, Block
-from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, Comparison, Decision, Flags, Numbers, blank
+from analytics.compare import (
+    NONE,
+    Comparison,
+    Decision,
+    Flags,
+    Numbers,
+)
+from analytics.evidence import INTERVAL_SIGMAS, Limits, describe
 from analytics.finding import Finding, insert
 from analytics.gauges import Minimum
 from analytics.levels import ORDER, find_spans
 from analytics.profile import Stack
 from analytics.quality import Quality, assess_quality
-from analytics.reasons import CODES, ReasonCode
-from analytics.statistics import find_discoveries
-from core.judgement import Direction
-from core.types import Attribution, Metric
-
-TESTS: Final = ("shift", "failures")
+from analytics.reasons import CODES, CONCLUSIVE, ReasonCode
+from analytics.statistics import find_discoveries, normal_tail
+from core.types import Metric
 
 TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
 LATENCY: Final = ORDER.index(Metric.LATENCY_P95)
 ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
 
-INTERVAL_SIGMAS: Final = 1.959963984540054
-POWER_SIGMAS: Final = 1.2815515655446004
-"""Standard deviations around a 95 % interval and under a power of nine in ten."""
+HARM_RATE: Final = 0.05
+"""Share of deployments that do harm where teams are good at it (DORA, change failure rate)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,7 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     found = []
     for span in spans:
         levels = gauges.test_gauges(block, ground, span, rules.minima, persistence, profiles)
-        errors = failures.test_failures(
-            block, counted, span, rules.minima[Metric.ERROR_RATE], profiles
-        )
+        errors = failures.test_failures(counted, span, rules.minima[Metric.ERROR_RATE], profiles)
         found.append(insert(levels, errors, ERRORS))
     chosen, p, passed = _choose(found, [span.weight for span in spans])
     fallen = find_discoveries(np.where(passed, p, 1.0).T, rules.false_discovery_rate).T
@@ -90,13 +91,14 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     # Data that cannot carry a verdict carries no failure; half-blind it carries no rollback.
     failed = fallen & passed & _usable(block, quality, rules)
     severe = _grade(found, failed, rules) & ~quality.blind.any(axis=1)
-    before_n = (~np.isnan(block.before)).sum(axis=-1)
-    return _describe(block, chosen, p, failed, before_n, severe, rules)
+    return describe(block, chosen, p, failed, severe, Limits(rules.bad_share, rules.breaches))
 
 
 def _choose(found: list[Finding], weights: list[float]) -> tuple[Finding, Array, Flags]:
     """The most telling span of each metric, its p for all spans together, whether any passed."""
-    p = np.stack([np.minimum(each.p / weight, 1.0) for each, weight in zip(found, weights, strict=True)])
+    p = np.stack(
+        [np.minimum(each.p / weight, 1.0) for each, weight in zip(found, weights, strict=True)]
+    )
     passed = np.stack([each.passed for each in found])
     rank = np.where(passed, p, 2.0 + np.nan_to_num(p, nan=2.0))
     best = rank.argmin(axis=0)
@@ -108,7 +110,7 @@ def _choose(found: list[Finding], weights: list[float]) -> tuple[Finding, Array,
             for name in Finding.__slots__
         }
     )
-    return chosen, np.take_along_axis(p, best[None], axis=0)[0], passed.any(axis=0)
+    return chosen, np.take_along_axis(p, best[None], axis=0)[0], np.logical_or.reduce(passed)
 
 
 def _grade(found: list[Finding], failed: Flags, rules: Rules) -> Flags:
@@ -124,106 +126,6 @@ def _grade(found: list[Finding], failed: Flags, rules: Rules) -> Flags:
     severe[TRAFFIC] = (traffic >= rules.severe_traffic) | lost
     severe[LATENCY] = slow
     return severe
-
-
-def _describe(
-    block: Block,
-    chosen: Finding,
-    p: Array,
-    failed: Flags,
-    before_n: Numbers,
-    severe: Flags,
-    rules: Rules,
-) -> Comparison:
-    detectable = np.maximum(chosen.least, chosen.sure) + POWER_SIGMAS * chosen.scale
-    needed = np.maximum(chosen.least, chosen.sure)
-    better = -chosen.effect >= needed
-    direction = np.full(failed.shape, NONE, dtype=np.int64)
-    direction[better] = DIRECTIONS.index(Direction.BETTER)
-    direction[failed] = DIRECTIONS.index(Direction.WORSE)
-    share = np.full(failed.shape, np.nan)
-    np.divide(chosen.bad_n, chosen.slot_n, out=share, where=chosen.slot_n > 0)
-    effect = _show(chosen.effect)
-    said = {
-        "baseline_n": before_n,
-        "post_n": (~np.isnan(block.after)).sum(axis=-1),
-        "expected": chosen.expected,
-        "observed": chosen.observed,
-        "threshold": _level(chosen.expected, needed),
-        "exceedance_ratio": share,
-        "tolerance_ratio": np.full(failed.shape, rules.bad_share),
-        "failed": failed,
-        "attribution": _attribute(chosen, failed, better, rules),
-        "severe": severe,
-        "direction": direction,
-        "effect": effect,
-        "effect_low": _show(chosen.effect - INTERVAL_SIGMAS * chosen.scale),
-        "effect_high": _show(chosen.effect + INTERVAL_SIGMAS * chosen.scale),
-        "minimum_effect": _show(chosen.least),
-        "smallest_detectable_effect": _show(detectable),
-        "test": np.where(np.isnan(p), NONE, _tests(failed.shape)),
-        "statistic": chosen.statistic,
-        "p_value": p,
-        "contribution": _contribute(chosen, failed),
-        "distance_to_flip": _show(needed) - effect,
-    }
-    turned = {name: np.ascontiguousarray(values.T) for name, values in said.items()}
-    return Comparison(**blank(block) | turned)  # type: ignore[arg-type]
-
-
-def _show(effect: Array) -> Array:
-    """Effects as `Evidence` has them: shares instead of logarithms."""
-    shown = np.expm1(effect)
-    shown[TRAFFIC] = -np.expm1(-effect[TRAFFIC])
-    shown[ERRORS] = effect[ERRORS]
-    return shown
-
-
-def _level(expected: Array, effect: Array) -> Array:
-    """The level of each metric that is `effect` worse than expected."""
-    level = expected * np.exp(effect)
-    level[TRAFFIC] = expected[TRAFFIC] * np.exp(-effect[TRAFFIC])
-    level[ERRORS] = expected[ERRORS] + effect[ERRORS]
-    return level
-
-
-def _tests(shape: tuple[int, ...]) -> Numbers:
-    tests = np.zeros(shape, dtype=np.int64)
-    tests[ERRORS] = TESTS.index("failures")
-    return tests
-
-
-def _contribute(chosen: Finding, failed: Flags) -> Array:
-    """Share of each failed metric in the alarm: its effect in multiples of what matters."""
-    weight = np.where(failed, np.minimum(chosen.effect / chosen.least, 1e6), 0.0)
-    total = weight.sum(axis=0)
-    share: Array = weight / np.where(total > 0, total, 1.0)
-    return share
-
-
-def _attribute(chosen: Finding, failed: Flags, better: Flags, rules: Rules) -> Numbers:
-    """Whose the deviation is; `NONE` if there is none."""
-    limits = np.array([rules.breaches.get(metric, np.inf) for metric in ORDER])[:, None]
-    breached, still = chosen.expected > limits, chosen.observed > limits
-    number = {whose: place for place, whose in enumerate(ATTRIBUTIONS)}
-    whose: Numbers = np.select(
-        [
-            failed & breached,
-            failed,
-            breached & still,
-            breached & better,
-            chosen.old,
-        ],
-        [
-            number[Attribution.WORSENED],
-            number[Attribution.INTRODUCED],
-            number[Attribution.PRE_EXISTING],
-            number[Attribution.RECOVERED],
-            number[Attribution.PRE_EXISTING],
-        ],
-        NONE,
-    )
-    return whose
 
 
 def _usable(block: Block, quality: Quality, rules: Rules) -> Flags:
@@ -265,8 +167,30 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
     size = block.rows.size
     return Decision(
         reason=reason,
-        confidence=np.full(size, 0.95),
+        confidence=_trust(comparison, reason),
         quality_ratio=quality.ratio,
         penalties=quality.penalties,
         decided_at=np.full(size, NONE, dtype=np.int64),
     )
+
+
+def _trust(comparison: Comparison, reason: Numbers) -> Array:
+    """The probability that the verdict is right; see docs/method.md for what it means.
+
+    Of an alarm: one less the least probability that chance alone did it, given its p (Sellke,
+    Bayarri and Berger, Calibration of p values, 2001). Of an ok: one less the chance that a
+    deployment does harm times the chance that an effect that matters hides in the scatter.
+    """
+    p = np.where(comparison.failed, comparison.p_value, 1.0).min(axis=1)
+    p = np.maximum(p, np.finfo(np.float64).tiny)
+    chance = np.where(p < 1 / np.e, -np.e * p * np.log(p), 1.0)
+    scatter = (comparison.effect_high - comparison.effect) / INTERVAL_SIGMAS
+    hidden = normal_tail((comparison.minimum_effect - comparison.effect) / scatter)
+    most = np.where(np.isnan(hidden), 0.0, hidden).max(axis=1)
+    conclusive = np.array([code in CONCLUSIVE for code in CODES])[reason]
+    trust: Array = np.select(
+        [comparison.failed.any(axis=1), conclusive],
+        [1 / (1 + chance), 1 - HARM_RATE * most],
+        1 - HARM_RATE,
+    )
+    return trust

@@ -59,15 +59,13 @@ def log_gamma(x: ArrayLike) -> Array:
 
 def normal_tail(z: ArrayLike) -> Array:
     """Return the probability that a standard normal value is above `z`."""
-    tail: Array = 0.5 * _erfc(np.asarray(z, dtype=np.float64) / sqrt(2)).astype(np.float64)
+    tail: Array = 0.5 * np.asarray(_erfc(np.asarray(z, np.float64) / sqrt(2)), np.float64)
     return tail
 
 
 def beta_ratio(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     """Return the regularised incomplete beta function I_x(a, b) for a, b > 0 and 0 <= x <= 1."""
-    first, second, at = (
-        np.array(each, dtype=np.float64) for each in np.broadcast_arrays(a, b, x)
-    )
+    first, second, at = (np.array(each, dtype=np.float64) for each in np.broadcast_arrays(a, b, x))
     # The fraction converges fast on one side of the mean; the other side is its mirror image.
     mirrored = at > (first + 1) / (first + second + 2)
     p = np.where(mirrored, second, first)

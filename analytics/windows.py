@@ -7,11 +7,13 @@ in a fixed order, so nothing further on depends on how the rows came in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from analytics.blocks import Block, clean_values, lay_out
+from analytics.blocks import Array, Block, Rows, Slots, clean, lay_out, merge
 from core.errors import InvalidInputError
 from core.types import METRICS, Metric, Phase
 
@@ -64,6 +66,12 @@ trigger. `previous`: the post window of the last harmless deployment, aligned by
 finish. `history`: the same minutes of the week, earlier.
 """
 
+PHASES: Final = (None, *SOURCES[1:], Phase.POST.value)
+"""Phases by number; those of a baseline source stand where the source stands."""
+
+NEVER: Final = -(2**62)
+"""A moment, in microseconds, that stands for none."""
+
 UUID_TEXT: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 POST_SLOTS: Final = 1440
@@ -110,12 +118,13 @@ def split(
     _check_deployments(deployments)
     plan = deployments.select(DEPLOYMENTS.names()).with_row_index("row")
     near = _near(plan, around)
-    rows = _clean(samples).join(
-        plan.select("row", "deployment_id", "triggered_at", "finished_at", "post_slots"),
-        on="deployment_id",
+    readings = _read(samples, plan)
+    before, source = _baseline(readings, plan, near)
+    after = _post(readings, plan)
+    counted = _count(plan, before, after).with_columns(
+        pl.Series("baseline_source", [*SOURCES, "none"]).gather(source),
+        confounders=_confounders(plan, near),
     )
-    before, after = _baseline(rows, near), _post(rows)
-    counted = _count(plan, before, after).with_columns(confounders=_confounders(plan, near))
     return Windows(counted, tuple(lay_out(counted, before, after)))
 
 
@@ -141,11 +150,60 @@ def _check_deployments(deployments: pl.DataFrame) -> None:
         raise InvalidInputError("deployments: slot_seconds must be above 0")
 
 
-def _clean(samples: pl.DataFrame) -> pl.DataFrame:
-    source_at = pl.col("source_at") if "source_at" in samples.columns else pl.lit(None)
-    return clean_values(
-        samples.select(*SAMPLES.names(), source_at.cast(MOMENT).alias("source_at"))
+class _Readings(NamedTuple):
+    """Samples as columns, in the order they came; moments in microseconds since 1970."""
+
+    row: Rows
+    phase: Rows  # position in `PHASES`
+    slot_us: Rows
+    sequence_index: Rows
+    source_us: Rows  # `NEVER` where the target says nothing
+    values: Array  # shape (5, samples)
+
+    def pick(self, chosen: NDArray[np.bool_]) -> _Readings:
+        row, phase, slot_us, sequence_index, source_us, values = self
+        return _Readings(
+            row[chosen],
+            phase[chosen],
+            slot_us[chosen],
+            sequence_index[chosen],
+            source_us[chosen],
+            values[:, chosen],
+        )
+
+
+def _read(samples: pl.DataFrame, plan: pl.DataFrame) -> _Readings:
+    said = "source_at" in samples.columns
+    phase = pl.col("phase").replace_strict(
+        {name: code for code, name in enumerate(PHASES)}, default=None, return_dtype=pl.Int64
     )
+    found = (
+        samples.lazy()
+        .select(
+            "deployment_id",
+            *METRICS,
+            pl.when(pl.col("phase").is_null()).then(0).otherwise(phase).alias("phase"),
+            pl.col("slot_at").dt.timestamp("us"),
+            pl.col("sequence_index").cast(pl.Int64).fill_null(-1),
+            (pl.col("source_at") if said else pl.lit(None, MOMENT))
+            .dt.timestamp("us")
+            .fill_null(NEVER)
+            .alias("source_at"),
+        )
+        .drop_nulls(["phase", "slot_at"])
+        .join(plan.lazy().select("deployment_id", pl.col("row").cast(pl.Int64)), on="deployment_id")
+        .collect()
+    )
+    values = clean(np.stack([found[name].fill_null(np.nan).to_numpy() for name in METRICS]))
+    readings = _Readings(
+        row=found["row"].to_numpy(),
+        phase=found["phase"].to_numpy(),
+        slot_us=found["slot_at"].to_numpy(),
+        sequence_index=found["sequence_index"].to_numpy(),
+        source_us=found["source_at"].to_numpy(),
+        values=values,
+    )
+    return readings.pick(np.any(~np.isnan(values), axis=0, keepdims=True)[0])
 
 
 def _near(plan: pl.DataFrame, neighbours: pl.DataFrame) -> pl.DataFrame:
@@ -170,81 +228,55 @@ def _confounders(plan: pl.DataFrame, near: pl.DataFrame) -> pl.Series:
     return joined["confounders"].fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
 
 
-def _baseline(rows: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the best source each deployment has, one per slot, oldest first."""
-    early = pl.col("slot_at") < pl.col("triggered_at")
-    source = (
-        pl.when(pl.col("phase").is_null() & early)
-        .then(0)
-        .when(pl.col("phase").is_in(SOURCES[1:]))
-        .then(pl.col("phase").replace_strict({n: i for i, n in enumerate(SOURCES)}, default=None))
-    )
-    found = rows.with_columns(source=source).drop_nulls("source")
-    found = _exclude_bad(found, near.filter("bad"))
-    best = found.filter(pl.col("source") == pl.col("source").min().over("row"))
-    age = (pl.col("triggered_at") - pl.col("slot_at")).dt.total_microseconds() / 1e6
-    return _merge(best.with_columns(age_seconds=age), "row", "source", "slot_at")
+def _baseline(readings: _Readings, plan: pl.DataFrame, near: pl.DataFrame) -> tuple[Slots, Rows]:
+    """The samples of the best source each deployment has, and which source that is."""
+    triggered = plan["triggered_at"].dt.timestamp("us").to_numpy()
+    early = (readings.phase > 0) | (readings.slot_us < triggered[readings.row])
+    found = readings.pick((readings.phase < len(SOURCES)) & early)
+    found = found.pick(~_inside(found, near.filter("bad")))
+    best = np.full(plan.height, len(SOURCES), dtype=np.int64)
+    np.minimum.at(best, found.row, found.phase)
+    found = found.pick(found.phase == best[found.row])
+    slots = merge(found.row, found.slot_us, found.slot_us, found.values)
+    age = (triggered[slots.row] - slots.extra) / 1e6
+    return slots._replace(extra=age), best
 
 
-def _exclude_bad(found: pl.DataFrame, bad: pl.DataFrame) -> pl.DataFrame:
-    """Leave out continuous samples from the time of deployments that did harm."""
-    if bad.is_empty():
-        return found
-    inside = (
-        found.with_row_index("sample")
-        .filter(pl.col("source") == 0)
-        .join(bad.select("row", "started_at", "ended_at"), on="row")
-        .filter(pl.col("slot_at").is_between("started_at", "ended_at"))
-    )
-    return found.with_row_index("sample").join(inside, on="sample", how="anti").drop("sample")
-
-
-def _post(rows: pl.DataFrame) -> pl.DataFrame:
-    planned = rows.filter(
-        pl.col("phase") == Phase.POST.value,
-        pl.col("sequence_index") >= 0,
-        pl.col("sequence_index") < pl.col("post_slots"),
-    )
-    said = (pl.col("source_at") - pl.col("finished_at")).dt.total_microseconds() / 1e6
-    return _merge(planned.with_columns(source_seconds=said), "row", "sequence_index")
-
-
-def _merge(rows: pl.DataFrame, *slot: str) -> pl.DataFrame:
-    """One row per slot: of several readings of it the worst of each metric counts."""
-    if rows.select(slot).is_duplicated().any():
-        # Least and greatest come out the same in any order, and a worse reading never hides.
-        falls = pl.col(Metric.REQUESTS_PER_SEC).min()
-        other = [name for name in rows.columns if name not in (*slot, Metric.REQUESTS_PER_SEC)]
-        rows = rows.group_by(slot).agg(falls, pl.col(*other).max())
-    return rows.sort(slot)
-
-
-def _count(plan: pl.DataFrame, baseline: pl.DataFrame, post: pl.DataFrame) -> pl.DataFrame:
-    names = dict(enumerate(SOURCES))
-    before = baseline.group_by("row").agg(
-        baseline_source=pl.col("source").first().replace_strict(names, return_dtype=pl.String),
-        baseline_n=pl.len(),
-    )
-    idle = pl.col(Metric.REQUESTS_PER_SEC) == 0
-    after = post.group_by("row").agg(post_n=pl.len(), idle_n=idle.sum())
-    return (
-        plan.join(before, on="row", how="left")
-        .join(after, on="row", how="left")
-        .with_columns(
-            pl.col("baseline_source").fill_null("none"),
-            pl.col("baseline_n", "post_n", "idle_n").fill_null(0).cast(pl.Int64),
+def _inside(found: _Readings, bad: pl.DataFrame) -> NDArray[np.bool_]:
+    """Which continuous samples are from the time of a deployment that did harm."""
+    inside = np.zeros(found.row.size, dtype=np.bool_)
+    moments = bad.select("row", pl.col("started_at", "ended_at").dt.timestamp("us"))
+    for row, start, end in moments.iter_rows():
+        inside |= (
+            (found.row == row)
+            & (found.phase == 0)
+            & (found.slot_us >= start)
+            & (found.slot_us <= end)
         )
-        .sort("row")
-        .with_columns(coverage_ratio=_share("post_n", "post_slots"))
+    return inside
+
+
+def _post(readings: _Readings, plan: pl.DataFrame) -> Slots:
+    slots = plan["post_slots"].cast(pl.Int64).to_numpy()
+    index = readings.sequence_index
+    planned = (index >= 0) & (index < slots[readings.row])
+    found = readings.pick((PHASES.index(Phase.POST.value) == readings.phase) & planned)
+    finished = plan["finished_at"].dt.timestamp("us").to_numpy()
+    said = np.where(found.source_us == NEVER, np.nan, (found.source_us - finished[found.row]) / 1e6)
+    return merge(found.row, found.sequence_index, said, found.values)
+
+
+def _count(plan: pl.DataFrame, before: Slots, after: Slots) -> pl.DataFrame:
+    idle = after.values[METRICS.index(Metric.REQUESTS_PER_SEC)] == 0
+    baseline_n, post_n, idle_n = (
+        np.bincount(rows, minlength=plan.height)
+        for rows in (before.row, after.row, after.row[idle])
     )
-
-
-def _share(part: str, whole: str) -> pl.Expr:
-    # In numpy: Polars divides by a column of one row with its reciprocal, and 3 of 5 is then a
-    # little more than 0.6.
-    return pl.struct(part, whole).map_batches(
-        lambda both: pl.Series(
-            both.struct[part].to_numpy() / both.struct[whole].cast(pl.Float64).to_numpy()
-        ),
-        return_dtype=pl.Float64,
+    return plan.with_columns(
+        pl.Series("baseline_n", baseline_n),
+        pl.Series("post_n", post_n),
+        pl.Series("idle_n", idle_n),
+        # In numpy: Polars divides by a column of one row with its reciprocal, and 3 of 5 is then
+        # a little more than 0.6.
+        pl.Series("coverage_ratio", post_n / plan["post_slots"].cast(pl.Float64).to_numpy()),
     )

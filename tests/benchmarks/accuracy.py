@@ -14,7 +14,7 @@ import importlib.util
 import json
 import sys
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -114,9 +114,7 @@ def judge_folder(folder: Path, policy: str, *, with_history: bool) -> pl.DataFra
     samples = _samples(corpus, plan, series)
     profiles = {} if series is None else _profiles(plan, series)
     judged = assess(windows.split(plan, samples), find(policy), profiles)
-    failed = (
-        judged.evidence.filter("failed").group_by("deployment_id").agg(failed=pl.col("metric"))
-    )
+    failed = judged.evidence.filter("failed").group_by("deployment_id").agg(failed=pl.col("metric"))
     return (
         cases.select("case_id", "deployment_id")
         .join(judged.verdicts, on="deployment_id")
@@ -155,9 +153,7 @@ def _plan(cases: pl.DataFrame, corpus: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _samples(
-    corpus: pl.DataFrame, plan: pl.DataFrame, series: pl.DataFrame | None
-) -> pl.DataFrame:
+def _samples(corpus: pl.DataFrame, plan: pl.DataFrame, series: pl.DataFrame | None) -> pl.DataFrame:
     """The samples of every deployment; `pre` ones and history both as continuous ones."""
     moment = pl.col("t0") + pl.col("t_offset_s").cast(pl.Float64)
     source = pl.col("t0") + pl.col("src_offset_s").cast(pl.Float64)
@@ -176,7 +172,10 @@ def _samples(
     if series is None:
         return own
     around = plan.select(
-        "deployment_id", "service_id", "pre_start_ts", (pl.col("triggered_at").dt.epoch("s")).alias("end")
+        "deployment_id",
+        "service_id",
+        "pre_start_ts",
+        (pl.col("triggered_at").dt.epoch("s")).alias("end"),
     )
     before = (
         series.join(around, on="service_id")
