@@ -63,7 +63,10 @@ def describe(
     """
     detectable = np.maximum(chosen.least, chosen.sure) + POWER_SIGMAS * chosen.scale
     needed = np.maximum(chosen.least, chosen.sure)
-    better = -chosen.effect >= needed
+    fallen = needed.copy()
+    # An error rate has risen when it has doubled, and fallen when it has halved.
+    fallen[ERRORS] = np.maximum(chosen.sure[ERRORS], chosen.expected[ERRORS] / 2)
+    better = (-chosen.effect >= fallen) & (chosen.effect < 0)
     direction = np.full(failed.shape, NONE, dtype=np.int64)
     direction[better] = DIRECTIONS.index(Direction.BETTER)
     direction[failed] = DIRECTIONS.index(Direction.WORSE)

@@ -38,6 +38,9 @@ BASELINE_SLOTS: Final = 30
 GAP_SLOTS: Final = 3
 """Slots between the windows: how long a roll-out takes."""
 
+SHORT_SLOTS, LONG_SLOTS = 5, 15
+"""Post windows of which the null distribution is kept; others use that of their kind."""
+
 HISTORY_SECONDS: Final = 7 * 86_400
 LEAST_WINDOWS: Final = 60
 """Fewer pairs of windows than an hour of them say nothing."""
@@ -86,7 +89,12 @@ LAYOUT: Final[Mapping[str, tuple[int, ...]]] = {
 }
 """Name and shape of what is in a profile, in order; NaN where the history is too short."""
 
-SIZE: Final = sum(int(np.prod(shape)) for shape in LAYOUT.values())
+ENDS: Final = np.cumsum([np.prod(shape) for shape in LAYOUT.values()]).tolist()
+PLACES: Final = {
+    name: slice(end - int(np.prod(shape)), end)
+    for (name, shape), end in zip(LAYOUT.items(), ENDS, strict=True)
+}
+SIZE: Final[int] = ENDS[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +111,7 @@ class Stack:
 
     def part(self, name: str) -> Array:
         """Return a part of the distinct profiles by its name in `LAYOUT`, shape (p, ...)."""
-        start = 0
-        for each, shape in LAYOUT.items():
-            if each == name:
-                break
-            start += int(np.prod(shape))
-        size = int(np.prod(LAYOUT[name]))
-        return self.values[:, start : start + size].reshape(-1, *LAYOUT[name])
+        return self.values[:, PLACES[name]].reshape(-1, *LAYOUT[name])
 
     def take(self, name: str, number: int) -> Array:
         """Return entry `number` of a part for every deployment, shape (d, ...)."""
@@ -150,7 +152,7 @@ def _grid(history: pl.DataFrame, until: datetime, slot_seconds: float) -> Array 
     rows = history.select("slot_at", *METRICS).with_columns(age=age)
     rows = rows.filter(pl.col("age") > 0, pl.col("age") <= HISTORY_SECONDS)
     back = np.ceil(rows["age"].to_numpy() / slot_seconds).astype(np.int64)
-    if back.size == 0 or back.max() < BASELINE_SLOTS + GAP_SLOTS:
+    if back.size == 0 or back.max() < BASELINE_SLOTS + GAP_SLOTS + SHORT_SLOTS:
         return None
     values = clean(np.stack([rows[name].fill_null(np.nan).to_numpy() for name in METRICS]))
     slots = merge(np.zeros_like(back), -back, back, values)
@@ -163,7 +165,7 @@ def _null_shifts(grid: Array, until: datetime, slot_seconds: float) -> dict[str,
     quantiles = np.full(LAYOUT["quantiles"], np.nan)
     spread = np.full(LAYOUT["spread"], np.nan)
     habit = np.full(LAYOUT["habit"], np.nan)
-    for post_slots in (5, 15):
+    for post_slots in (SHORT_SLOTS, LONG_SLOTS):
         width = BASELINE_SLOTS + GAP_SLOTS + post_slots
         ends, windows = _slide(grid, width)
         if ends.size < 1:
@@ -225,7 +227,7 @@ def _null_failures(grid: Array, slot_seconds: float) -> dict[str, Array]:
     quantiles = np.full(LAYOUT["failure_quantiles"], np.nan)
     dispersion = np.full(LAYOUT["dispersion"], np.nan)
     rate = failures.sum() / max(requests.sum(), 1e-9)
-    for post_slots in (5, 15):
+    for post_slots in (SHORT_SLOTS, LONG_SLOTS):
         for span in find_spans(post_slots):
             width = len(range(post_slots)[span.slots])
             n = _sums(requests, width)

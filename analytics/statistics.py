@@ -63,22 +63,25 @@ def normal_tail(z: ArrayLike) -> Array:
     return tail
 
 
-def beta_ratio(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
-    """Return the regularised incomplete beta function I_x(a, b) for a, b > 0 and 0 <= x <= 1."""
-    first, second, at = (np.array(each, dtype=np.float64) for each in np.broadcast_arrays(a, b, x))
+def beta_ratio(a: ArrayLike, b: ArrayLike, x: ArrayLike, rest: ArrayLike | None = None) -> Array:
+    """Return the regularised incomplete beta function I_x(a, b) for a, b > 0 and 0 <= x <= 1.
+
+    `rest` is 1 - x, for callers who know it better than subtraction does.
+    """
+    given = 1 - np.asarray(x, dtype=np.float64) if rest is None else rest
+    first, second, at, left = (
+        np.array(each, dtype=np.float64) for each in np.broadcast_arrays(a, b, x, given)
+    )
     # The fraction converges fast on one side of the mean; the other side is its mirror image.
     mirrored = at > (first + 1) / (first + second + 2)
-    p = np.where(mirrored, second, first)
-    q = np.where(mirrored, first, second)
-    y = np.where(mirrored, 1 - at, at)
-    inside = (y > 0) & (y < 1)
-    safe = np.where(inside, y, 0.5)
-    front = np.exp(
-        log_gamma(p + q) - log_gamma(p) - log_gamma(q) + p * np.log(safe) + q * np.log1p(-safe)
-    )
-    part = np.where(inside, front * _beta_fraction(p, q, safe) / p, np.where(y <= 0, 0.0, 1.0))
-    ratio: Array = np.clip(np.where(mirrored, 1 - part, part), 0.0, 1.0)
-    return ratio
+    p, q = np.where(mirrored, second, first), np.where(mirrored, first, second)
+    y, z = np.where(mirrored, left, at), np.where(mirrored, at, left)
+    inside = (y > 0) & (z > 0)
+    y, z = np.where(inside, y, 0.5), np.where(inside, z, 0.5)
+    front = np.exp(log_gamma(p + q) - log_gamma(p) - log_gamma(q) + p * np.log(y) + q * np.log(z))
+    part = np.where(inside, front * _beta_fraction(p, q, y) / p, 0.0)
+    ratio = np.clip(np.where(mirrored, 1 - part, part), 0.0, 1.0)
+    return np.where(np.isnan(at), np.nan, ratio)
 
 
 def _beta_fraction(a: Array, b: Array, x: Array) -> Array:
@@ -109,7 +112,9 @@ def _apart(x: Array) -> Array:
 def t_tail(t: ArrayLike, freedom: ArrayLike) -> Array:
     """Return the probability that Student's t with `freedom` degrees is above `t`."""
     value, degrees = np.broadcast_arrays(np.asarray(t, np.float64), np.asarray(freedom, np.float64))
-    half = 0.5 * beta_ratio(degrees / 2, 0.5, degrees / (degrees + value * value))
+    square = value * value
+    total = degrees + square
+    half = 0.5 * beta_ratio(degrees / 2, 0.5, degrees / total, square / total)
     tail: Array = np.where(value > 0, half, 1 - half)
     return tail
 

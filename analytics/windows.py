@@ -161,6 +161,8 @@ class _Readings(NamedTuple):
     values: Array  # shape (5, samples)
 
     def pick(self, chosen: NDArray[np.bool_]) -> _Readings:
+        if chosen.all():
+            return self
         row, phase, slot_us, sequence_index, source_us, values = self
         return _Readings(
             row[chosen],

@@ -7,7 +7,7 @@ from math import copysign, inf, isnan, nan
 import polars as pl
 import pytest
 
-from analytics import windows
+from analytics import blocks, windows
 from core.errors import InvalidInputError
 from core.types import METRICS
 
@@ -201,3 +201,110 @@ def test_a_slot_without_traffic_has_no_latency_and_no_error_rate(frames: Frames)
         assert (_before(cut, name), _after(cut, name)[0]) == ([], None)
     assert _after(cut, "latency_p95")[1] == 50.0  # unknown traffic is not zero traffic
     assert _row(cut)["idle_n"] == 1
+
+
+def _moments(cut: windows.Windows) -> list[float]:
+    ages = cut.blocks[0].age_seconds[0]
+    return [float(age) for age in ages if not isnan(age)]
+
+
+def test_baseline_samples_keep_their_age_and_end_in_the_last_column(frames: Frames) -> None:
+    cut = windows.split(*frames(before=[{}] * 3))
+    assert _moments(cut) == [180.0, 120.0, 60.0]
+    assert not isnan(cut.blocks[0].before[0, 0, -1])
+
+
+@pytest.mark.parametrize(
+    ("phases", "source"),
+    [
+        ((None, "pre", "previous", "history"), "baseline"),
+        (("pre", "previous", "history"), "pre"),
+        (("previous", "history"), "previous"),
+        (("history",), "history"),
+        (("canary",), "none"),
+    ],
+)
+def test_takes_the_best_baseline_there_is(
+    frames: Frames, phases: tuple[str | None, ...], source: str
+) -> None:
+    cut = windows.split(*frames(before=[{"phase": phase} for phase in phases]))
+    assert (_row(cut)["baseline_source"], _row(cut)["baseline_n"]) == (source, source != "none")
+
+
+def _neighbour(frames: tuple[pl.DataFrame, pl.DataFrame], **fields: object) -> pl.DataFrame:
+    row = {
+        "service_id": "shop/prod",
+        "deployment_id": "00000000-0000-0000-0000-00000000000b",
+        "started_at": TRIGGERED_AT - timedelta(minutes=20),
+        "ended_at": TRIGGERED_AT - timedelta(minutes=10),
+        "bad": True,
+    }
+    return pl.DataFrame([row | fields], schema=windows.NEIGHBOURS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({}, 19),
+        ({"bad": False}, 30),
+        ({"service_id": "shop/staging"}, 30),
+        ({"deployment_id": "00000000-0000-0000-0000-000000000001"}, 30),
+    ],
+)
+def test_leaves_out_the_time_of_deployments_that_did_harm(
+    frames: Frames, fields: dict[str, object], left: int
+) -> None:
+    parts = frames(before=[{}] * 30)
+    assert _row(windows.split(*parts, _neighbour(parts, **fields)))["baseline_n"] == left
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "named"),
+    [
+        (-20, -10, False),
+        (-20, 0, False),
+        (-20, 1, True),
+        (3, 4, True),
+        (6, 30, True),
+        (7, 30, False),
+    ],
+)
+def test_names_the_deployments_that_overlap(
+    frames: Frames, start: int, end: int, named: bool
+) -> None:
+    """The window to judge runs from the trigger to five minutes after finish: minutes 0 to 7."""
+    parts = frames(after=[{}] * 5)
+    around = _neighbour(
+        parts,
+        started_at=TRIGGERED_AT + timedelta(minutes=start),
+        ended_at=TRIGGERED_AT + timedelta(minutes=end),
+        bad=False,
+    )
+    names = _row(windows.split(*parts, pl.concat([around, around])))["confounders"]
+    assert names == ["00000000-0000-0000-0000-00000000000b"] * named
+
+
+def test_keeps_what_the_source_says_of_its_time(frames: Frames) -> None:
+    finished = TRIGGERED_AT + timedelta(minutes=2)
+    said = [{"source_at": finished + timedelta(seconds=7)}, {}]
+    cut = windows.split(*frames(after=said))
+    assert cut.blocks[0].source_seconds[0][:2].tolist() == pytest.approx([7.0, nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, inf, nan])
+def test_refuses_an_impossible_slot(frames: Frames, seconds: float) -> None:
+    deployments, samples = frames()
+    with pytest.raises(InvalidInputError, match="slot_seconds must be above 0"):
+        windows.split(deployments.with_columns(slot_seconds=pl.lit(seconds)), samples)
+
+
+def test_many_deployments_are_laid_out_in_blocks(frames: Frames) -> None:
+    parts = [
+        frames(number=n, before=[{}] * (40 * (n % 2)), post_slots=(5, 15)[n % 3 == 0])
+        for n in range(12)
+    ]
+    cut = windows.split(*(pl.concat(part) for part in zip(*parts, strict=True)))
+    assert sorted(row for block in cut.blocks for row in block.rows) == list(range(12))
+    assert {block.before.shape[2] for block in cut.blocks} == {32, 64}
+    assert {block.after.shape[2] for block in cut.blocks} == {5, 15}
+    assert all(block.rows.size <= blocks.BLOCK_HEIGHT for block in cut.blocks)
