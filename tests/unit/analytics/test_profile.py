@@ -46,7 +46,7 @@ def _build(history: pl.DataFrame) -> ServiceProfile:
 
 
 def _part(profile: ServiceProfile, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return stack({"one": profile}, ["one"]).part(name)[0]
+    return np.asarray(stack({"one": profile}, ["one"]).part(name)[0], dtype=np.float64)
 
 
 def _wandering(n: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -128,7 +128,12 @@ def test_neither_neighbours_nor_row_order_matter(
 
 def test_live_batch_and_replay_agree_bit_for_bit(frames: Frames, compare_all: CompareAll) -> None:
     """Thousands of deployments: in one batch, alone, and as columns."""
-    changes = ({}, {"latency_p95": 140.0}, {"error_rate": 0.02}, {"requests_per_sec": 9.0})
+    changes: tuple[dict[str, float], ...] = (
+        {},
+        {"latency_p95": 140.0},
+        {"error_rate": 0.02},
+        {"requests_per_sec": 9.0},
+    )
     parts, profiles = [], {}
     known = [_profile(seed) for seed in range(8)]
     for number in range(2400):
