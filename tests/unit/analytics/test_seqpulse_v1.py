@@ -316,3 +316,43 @@ def test_evidence_hangs_together(compare: Compare) -> None:
     assert traffic.effect == pytest.approx(0.6)
     assert traffic.threshold is not None
     assert 4.0 < traffic.threshold <= 8.0
+
+
+def test_the_worked_example_of_the_docs_is_true(compare: Compare) -> None:
+    def window(*columns: tuple[float, ...]) -> list[dict[str, float]]:
+        return [dict(zip(METRICS, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    judgement = compare(
+        before=window(
+            (12, 11, 13, 12) * 3,
+            (36, 40, 38, 38) * 3,
+            (0.001,) * 12,
+            (0.30, 0.29, 0.31, 0.30) * 3,
+            (0.5,) * 12,
+        ),
+        after=window(
+            (12, 12, 11, 13, 12),
+            (75, 52, 55, 54, 56),
+            (0.004, 0.001, 0, 0.002, 0.001),
+            (0.33, 0.31, 0.30, 0.32, 0.31),
+            (0.5,) * 5,
+        ),
+    )
+    evidence = judgement.evidence
+    rounded = {"rel": 0.01, "abs": 1e-9}
+    assert [each.expected for each in evidence] == pytest.approx([12, 38, 0.001, 0.3, 0.5])
+    assert [each.observed for each in evidence] == pytest.approx(
+        [12, 55.0, 0.00163, 0.31, 0.5], **rounded
+    )
+    assert [each.effect for each in evidence] == pytest.approx(
+        [0, 0.447, 0.00063, 0.033, 0], rel=0.02, abs=1e-9
+    )
+    assert [each.p_value for each in evidence] == pytest.approx(
+        [0.5, 0.00122, 0.254, 0.188, 0.5], **rounded
+    )
+    slow = evidence[1]
+    assert slow.statistic == pytest.approx(6.8, **rounded)
+    assert [each.failed for each in evidence] == [False, True, False, False, False]
+    assert judgement.reason_code == ReasonCode.REGRESSION
+    assert judgement.confidence == pytest.approx(0.978, **rounded)
+    assert judgement.quality_ratio == pytest.approx(0.8)
