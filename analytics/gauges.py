@@ -17,7 +17,6 @@ from analytics.levels import (
     CPU,
     GAUGES,
     LATENCY,
-    LOAD_ELASTICITY,
     LONG_SLOTS,
     SHAPES,
     TAIL_SLOTS,
@@ -72,7 +71,9 @@ END_SLOTS: Final = 2
 
 CRITICAL_SIGMAS: Final = 2.0
 RECENT_SHARE: Final = 0.5
-RECENT_FACTOR: Final = 1.0
+DRIFT: Final = 2.0
+"""Without history a drift under way is drawn out straight: the post window is about as far from
+the end of the baseline as that is from its middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +156,9 @@ def test_gauges(
             critical effect that must be left at the end of the window.
         profiles: Of the deployments.
     """
-    effect, growth = find_shifts(ground.base, ground.after, ground.floors, span)
+    effect, explained = find_shifts(ground.base, ground.after, ground.floors, span)
     load = np.zeros_like(effect)
-    load[CPU] = LOAD_ELASTICITY * growth
+    load[CPU] = explained
     slots = ground.logs[..., span.slots]
     slot_n = (~np.isnan(slots)).sum(axis=-1)
     effect[slot_n < LEAST_VALUES] = np.nan
@@ -167,7 +168,9 @@ def test_gauges(
     critical = np.maximum(least, CRITICAL_SIGMAS * scale)
     each = shift((ground.base + load)[..., None], slots)
     bad_n = (each >= least[..., None] / 2).sum(axis=-1)
-    old = effect - RECENT_FACTOR * shift(ground.base, ground.recent) < RECENT_SHARE * critical
+    known_drift = np.where(freedom > PRIOR_WINDOWS, 1.0, DRIFT)
+    before = known_drift * shift(ground.base, ground.recent)
+    old = effect - before < RECENT_SHARE * critical
     statistic = effect / scale
     p = np.maximum(t_tail(statistic, freedom), _precedents(block, span, effect, profiles))
     lasting = (bad_n > persistence[0] * slot_n) & (_end(ground, load) >= persistence[1] * critical)

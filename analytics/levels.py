@@ -133,7 +133,7 @@ def shift(before: Array, after: Array) -> Array:
 
 
 def find_shifts(base: Array, after: Array, floors: Array, span: Span) -> tuple[Array, Array]:
-    """Return the shift of every gauge in `span`, and how much traffic grew there.
+    """Return the shift of every gauge in `span`, and how much CPU the traffic explains there.
 
     The level of a short span is the milder one of all its slots and the settled ones: the midmean
     of five shrugs off one bad minute wherever it is, the settled slots know no cold start.
@@ -145,13 +145,15 @@ def find_shifts(base: Array, after: Array, floors: Array, span: Span) -> tuple[A
         span: Which slots.
 
     Returns:
-        Shifts, shape (4, d), that of CPU beyond what the traffic explains; and the logarithm of
-        the growth of traffic, 0 to `LOAD_LIMIT`, shape (d,).
+        Shifts, shape (4, d), that of CPU beyond what the traffic explains; and by how much the
+        traffic explains more CPU, as a logarithm from 0 up, shape (d,).
     """
     worse = shift(base, take_logs(midmean(after[..., span.slots]), floors))
     if span.settled != span.slots:
         settled = shift(base, take_logs(mean(after[..., span.settled]), floors))
         worse = np.minimum(worse, settled)
     growth = np.clip(np.where(np.isnan(worse[TRAFFIC]), 0.0, -worse[TRAFFIC]), 0.0, LOAD_LIMIT)
-    worse[CPU] -= LOAD_ELASTICITY * growth
-    return worse, growth
+    # No more than all of it is ever expected.
+    load = np.clip(LOAD_ELASTICITY * growth, 0.0, np.maximum(-base[CPU], 0.0))
+    worse[CPU] -= load
+    return worse, load
