@@ -113,6 +113,7 @@ def test_failures(ground: Ground, span: Span, minimum: Minimum, profiles: Stack)
     unlikely = (chance[REST] < LIKELY) & (chance[SETTLED] < SURE) & (bad_n >= LEAST_BAD_SLOTS)
     return Finding(
         effect=effect[None],
+        steady=np.where(known, rest - base, np.nan)[None],
         scale=scale[None],
         least=least[None],
         critical=np.maximum(least, CRITICAL_SIGMAS * scale)[None],

@@ -17,6 +17,7 @@ class Finding:
     Attributes:
         effect: Change on the metric's own scale, positive where it got worse: a shift of
             logarithms for a gauge, a difference of rates for errors; NaN if it cannot be told.
+        steady: Effect without the worst slot, where one slot could make much of it.
         scale: Standard deviation such an effect has by chance.
         least: Smallest effect that matters.
         critical: Effect that must show at the end, too: it matters and is no scatter.
@@ -32,6 +33,7 @@ class Finding:
     """
 
     effect: Array
+    steady: Array
     scale: Array
     least: Array
     critical: Array

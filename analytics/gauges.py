@@ -178,6 +178,7 @@ def test_gauges(
     sign[TRAFFIC] = -1.0
     return Finding(
         effect=effect,
+        steady=effect,
         scale=scale,
         least=least,
         critical=critical,

@@ -110,9 +110,9 @@ SEQPULSE_V1: Final = Policy(
                 Metric.MEMORY_USAGE: 0.80,
             }
         ),
-        severe_errors=0.022,
+        severe_errors=0.02,
         severe_traffic=0.45,
-        joint_errors=0.012,
+        joint_errors=0.01,
         joint_latency=0.25,
         joint_traffic=0.25,
         min_coverage_ratio=0.5,

@@ -115,7 +115,7 @@ def _choose(found: list[Finding], weights: list[float]) -> tuple[Finding, Array,
 
 def _grade(found: list[Finding], failed: Flags, rules: Rules) -> Flags:
     """Which failures recommend a rollback, alone or together."""
-    worst = np.max([np.where(each.passed, each.effect, -np.inf) for each in found], axis=0)
+    worst = np.max([np.where(each.passed, each.steady, -np.inf) for each in found], axis=0)
     worst = np.where(failed, worst, -np.inf)
     errors, traffic = worst[ERRORS], -np.expm1(-worst[TRAFFIC])
     latency = np.expm1(worst[LATENCY])

@@ -144,6 +144,13 @@ def test_traffic_excuses_four_times_the_work_at_most(compare: Compare) -> None:
     assert _failed(judgement) == [Metric.CPU_USAGE]
 
 
+def test_no_more_than_all_of_the_cpu_is_expected(compare: Compare) -> None:
+    busy = {"requests_per_sec": 20.0, "cpu_usage": 0.99}
+    judgement = compare(before=[{"cpu_usage": 0.8}] * 30, after=[busy] * 15)
+    assert _of(judgement, Metric.CPU_USAGE).expected == pytest.approx(1.0)
+    assert _failed(judgement) == []
+
+
 @pytest.mark.parametrize(
     ("before", "after", "attribution", "failed"),
     [
@@ -170,6 +177,22 @@ def test_what_had_changed_before_the_trigger_is_not_the_deployments(compare: Com
     judgement = compare(before=[fallen] * 6 + [{}] * 24, after=[fallen] * 15)
     assert _failed(judgement) == []
     assert _of(judgement, Metric.REQUESTS_PER_SEC).attribution is Attribution.PRE_EXISTING
+
+
+def test_a_fall_under_way_is_drawn_out(compare: Compare) -> None:
+    """Traffic has been falling for half an hour and goes on falling."""
+    before = [{"requests_per_sec": 5.0 + 0.25 * minute} for minute in range(30)]
+    judgement = compare(before=before, after=[{"requests_per_sec": 3.5}] * 15)
+    assert _of(judgement, Metric.REQUESTS_PER_SEC).attribution is Attribution.PRE_EXISTING
+    assert _failed(judgement) == []
+
+
+def test_one_bad_minute_never_recommends_a_rollback(compare: Compare) -> None:
+    """Errors rise by a point and a half, which warns; one minute of the tail is terrible."""
+    after = [{"error_rate": 0.016, "latency_p95": 50.0}] * 15
+    after[12] = {"error_rate": 0.5, "latency_p95": 50.0}
+    judgement = compare(after=after)
+    assert (_failed(judgement), judgement.verdict) == ([Metric.ERROR_RATE], Verdict.WARNING)
 
 
 @pytest.mark.parametrize("metric", [Metric.LATENCY_P95, Metric.ERROR_RATE])
@@ -339,20 +362,19 @@ def test_the_worked_example_of_the_docs_is_true(compare: Compare) -> None:
         ),
     )
     evidence = judgement.evidence
-    rounded = {"rel": 0.01, "abs": 1e-9}
     assert [each.expected for each in evidence] == pytest.approx([12, 38, 0.001, 0.3, 0.5])
     assert [each.observed for each in evidence] == pytest.approx(
-        [12, 55.0, 0.00163, 0.31, 0.5], **rounded
+        [12, 55.0, 0.00163, 0.31, 0.5], rel=0.01
     )
     assert [each.effect for each in evidence] == pytest.approx(
         [0, 0.447, 0.00063, 0.033, 0], rel=0.02, abs=1e-9
     )
     assert [each.p_value for each in evidence] == pytest.approx(
-        [0.5, 0.00122, 0.254, 0.188, 0.5], **rounded
+        [0.5, 0.00122, 0.254, 0.188, 0.5], rel=0.01
     )
     slow = evidence[1]
-    assert slow.statistic == pytest.approx(6.8, **rounded)
+    assert slow.statistic == pytest.approx(6.8, rel=0.01)
     assert [each.failed for each in evidence] == [False, True, False, False, False]
     assert judgement.reason_code == ReasonCode.REGRESSION
-    assert judgement.confidence == pytest.approx(0.978, **rounded)
+    assert judgement.confidence == pytest.approx(0.978, rel=0.01)
     assert judgement.quality_ratio == pytest.approx(0.8)
