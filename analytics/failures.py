@@ -87,7 +87,7 @@ def prepare(block: Block, profiles: Stack) -> Ground:
     )
 
 
-def test_failures(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Finding:
+def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Finding:
     """Return the finding of the error rate of a block in `span`, one metric."""
     shape = SHAPES.index(span.name)
     told = profiles.take("dispersion", shape)

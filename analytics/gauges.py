@@ -137,7 +137,7 @@ def prepare(block: Block) -> Ground:
     )
 
 
-def test_gauges(
+def examine(
     block: Block,
     ground: Ground,
     span: Span,

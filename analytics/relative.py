@@ -82,8 +82,8 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     persistence = (rules.bad_share, rules.end_share)
     found = []
     for span in spans:
-        levels = gauges.test_gauges(block, ground, span, rules.minima, persistence, profiles)
-        errors = failures.test_failures(counted, span, rules.minima[Metric.ERROR_RATE], profiles)
+        levels = gauges.examine(block, ground, span, rules.minima, persistence, profiles)
+        errors = failures.examine(counted, span, rules.minima[Metric.ERROR_RATE], profiles)
         found.append(insert(levels, errors, ERRORS))
     chosen, p, passed = _choose(found, [span.weight for span in spans])
     fallen = find_discoveries(np.where(passed, p, 1.0).T, rules.false_discovery_rate).T

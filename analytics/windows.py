@@ -58,8 +58,12 @@ NEIGHBOURS: Final = pl.Schema(
 """Deployments around those to judge, no empty cells: from trigger to end of the post window, and
 whether they are known to have done harm. It may list the judged ones themselves."""
 
+LEAST_SAMPLES: Final = 3
+"""Fewer baseline samples than this give way to a substitute (`previous`, `history`)."""
+
 SOURCES: Final = ("baseline", Phase.PRE.value, "previous", "history")
-"""Where a baseline may come from; the first that has a sample is taken.
+"""Where a baseline may come from; the first that has a sample is taken, or the first substitute
+that has `LEAST_SAMPLES` if that one has not.
 
 `baseline`: continuous samples (phase null) before the trigger. `pre`: the snapshot taken at the
 trigger. `previous`: the post window of the last harmless deployment, aligned by the time since
@@ -236,12 +240,23 @@ def _baseline(readings: _Readings, plan: pl.DataFrame, near: pl.DataFrame) -> tu
     early = (readings.phase > 0) | (readings.slot_us < triggered[readings.row])
     found = readings.pick((readings.phase < len(SOURCES)) & early)
     found = found.pick(~_inside(found, near.filter("bad")))
-    best = np.full(plan.height, len(SOURCES), dtype=np.int64)
-    np.minimum.at(best, found.row, found.phase)
+    best = _best_source(found, plan.height)
     found = found.pick(found.phase == best[found.row])
     slots = merge(found.row, found.slot_us, found.slot_us, found.values)
     age = (triggered[slots.row] - slots.extra) / 1e6
     return slots._replace(extra=age), best
+
+
+def _best_source(found: _Readings, size: int) -> Rows:
+    """The first source that has a sample; a substitute if that one is too thin to compare with."""
+    cells = found.row * len(SOURCES) + found.phase
+    counts = np.bincount(cells, minlength=size * len(SOURCES)).reshape(size, len(SOURCES))
+    counts = np.concatenate([counts, np.zeros((size, 1), dtype=np.int64)], axis=1)
+    first = np.where(counts.any(axis=1), (counts > 0).argmax(axis=1), len(SOURCES))
+    thin = counts[np.arange(size), first] < LEAST_SAMPLES
+    solid = counts >= LEAST_SAMPLES
+    solid[:, : SOURCES.index("previous")] = False
+    return np.where(thin & solid.any(axis=1), solid.argmax(axis=1), first)
 
 
 def _inside(found: _Readings, bad: pl.DataFrame) -> NDArray[np.bool_]:

@@ -231,6 +231,23 @@ def test_takes_the_best_baseline_there_is(
     assert (_row(cut)["baseline_source"], _row(cut)["baseline_n"]) == (source, source != "none")
 
 
+@pytest.mark.parametrize(
+    ("phases", "source"),
+    [
+        (("pre",) * 2 + ("previous",) * 3, "previous"),
+        ((None,) * 2 + ("previous",) * 2 + ("history",) * 3, "history"),
+        (("pre",) * 3 + ("previous",) * 9, "pre"),
+        (("pre",) * 2 + ("previous",) * 2, "pre"),
+        ((None,) * 2 + ("pre",) * 3, "baseline"),
+    ],
+)
+def test_too_thin_a_baseline_gives_way_to_a_substitute(
+    frames: Frames, phases: tuple[str | None, ...], source: str
+) -> None:
+    cut = windows.split(*frames(before=[{"phase": phase} for phase in phases]))
+    assert _row(cut)["baseline_source"] == source
+
+
 def _neighbour(frames: tuple[pl.DataFrame, pl.DataFrame], **fields: object) -> pl.DataFrame:
     row = {
         "service_id": "shop/prod",
