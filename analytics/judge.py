@@ -188,9 +188,9 @@ def _verdicts(decision: Decision) -> Iterator[pl.Series]:
 def _penalties(flags: NDArray[np.bool_]) -> pl.Series:
     """The names of the penalties set in each row of `flags`."""
     names = [penalty.value for penalty in Penalty]
-    kinds, which = np.unique(flags, axis=0, return_inverse=True)
-    lists = [[name for name, there in zip(names, kind, strict=True) if there] for kind in kinds]
-    return pl.Series("penalties", lists, dtype=pl.List(pl.String)).gather(which.reshape(-1))
+    kinds, which = np.unique(flags @ (1 << np.arange(len(names))), return_inverse=True)
+    lists = [[name for bit, name in enumerate(names) if kind >> bit & 1] for kind in kinds]
+    return pl.Series("penalties", lists, dtype=pl.List(pl.String)).gather(which)
 
 
 def _evidence(windows: Windows, comparison: Comparison, policy: Policy[Any]) -> pl.DataFrame:
