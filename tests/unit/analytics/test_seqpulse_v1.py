@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
+from analytics.policy import SEQPULSE_V1
 from analytics.reasons import CONCLUSIVE, VERDICTS, Penalty, ReasonCode
 from core.judgement import Direction, Evidence, Judgement, Pattern
 from core.types import METRICS, Attribution, Metric, Verdict
 
 Compare = Callable[..., Judgement]
+CompareAll = Callable[..., list[Judgement]]
+Frames = Callable[..., tuple[pl.DataFrame, pl.DataFrame]]
 Sample = dict[str, object]
 
 FINISHED_AT = datetime(2026, 3, 1, 12, 2, tzinfo=UTC)
@@ -268,6 +273,9 @@ def _stamped(*seconds: float) -> list[Sample]:
         ({"after": [BAD] * 2, "post_slots": 2}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": _stamped(*[-30.0] * 5)}, ReasonCode.STALE_SOURCE),
         ({"after": _stamped(0, 60, 120, 180, 240)}, ReasonCode.NO_REGRESSION),
+        ({"after": _stamped(0, 24, 48, 72, 96)}, ReasonCode.STALE_SOURCE),
+        ({"after": _stamped(0, 36, 72, 108, 144)}, ReasonCode.NO_REGRESSION),
+        ({"after": [*_stamped(-30.0, -30.0), {}, {}, {}]}, ReasonCode.NO_REGRESSION),
         ({"after": [BAD] * 5, "before": []}, ReasonCode.NO_BASELINE),
         ({"after": [BAD] * 5, "before": [{}] * 2}, ReasonCode.NO_BASELINE),
         ({"after": [{"cpu_usage": None}] * 5}, ReasonCode.METRIC_MISSING),
@@ -278,6 +286,11 @@ def _stamped(*seconds: float) -> list[Sample]:
         ({"after": [{"latency_p95": 400.0}] * 5}, ReasonCode.REGRESSION),
         ({"after": [{"error_rate": 0.4}] * 5}, ReasonCode.SEVERE_REGRESSION),
         ({"after": [{"error_rate": 0.4, "cpu_usage": None}] * 5}, ReasonCode.REGRESSION),
+        (
+            {"before": [{"cpu_usage": None}] * 30, "after": [{"error_rate": 0.4}] * 5},
+            ReasonCode.SEVERE_REGRESSION,
+        ),
+        ({"after": [BAD] * 8, "post_slots": 15}, ReasonCode.NO_REGRESSION),
     ],
 )  # fmt: skip
 def test_gives_one_reason(compare: Compare, case: dict[str, Any], reason: ReasonCode) -> None:
@@ -313,6 +326,57 @@ def test_lists_what_is_wrong_with_the_data(
     judgement = compare(**case)
     assert set(judgement.penalties) == penalties
     assert (judgement.quality_ratio < 1) == bool(penalties)
+
+
+@pytest.mark.parametrize(
+    ("case", "ratio"),
+    [
+        ({"after": [{}] * 4, "post_slots": 5}, 0.8),
+        ({"after": [{"cpu_usage": None}] + [{}] * 4}, 24 / 25),
+        ({"after": _stamped(300, 360, 420, 480, 540)}, 0.9),
+        ({"after": [{}] * 5, "before": [{}] * 9}, 0.6),
+        ({"after": [{}] * 5, "before": []}, 0.0),
+        ({"after": []}, 0.0),
+        ({"after": [{}] * 4, "post_slots": 5, "before": [{}] * 6}, 0.32),
+    ],
+)
+def test_weighs_what_is_wrong_with_the_data(
+    compare: Compare, case: dict[str, Any], ratio: float
+) -> None:
+    assert compare(**case).quality_ratio == pytest.approx(ratio)
+
+
+def test_slots_may_have_any_length(frames: Frames, compare_all: CompareAll) -> None:
+    """A slot of one second: ten thousand requests a minute are 167 in a slot."""
+    before = [{"slot_at": FINISHED_AT - timedelta(seconds=150 + i)} for i in range(30)]
+    for error_rate, failed in ((0.05, []), (0.3, [Metric.ERROR_RATE])):
+        parts = frames(before=before, after=[{"error_rate": error_rate}] * 15, post_slots=15)
+        quick = parts[0].with_columns(slot_seconds=pl.lit(1.0)), parts[1]
+        (judgement,) = compare_all([quick], SEQPULSE_V1)
+        assert _failed(judgement) == failed
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_confidence_in_an_ok_is_less_where_harm_could_hide(compare: Compare, hidden: bool) -> None:
+    before = [{"latency_p95": 50.0 * (4.0 if hidden and n % 2 else 1.0)} for n in range(30)]
+    judgement = compare(before=before, after=[before[n] for n in range(15)])
+    assert judgement.verdict is Verdict.OK
+    assert (judgement.confidence < 0.995) is hidden
+    assert judgement.confidence >= 0.95
+
+
+def test_confidence_in_what_is_inconclusive_is_what_was_known_before(compare: Compare) -> None:
+    assert compare(after=[]).confidence == 0.95
+
+
+@pytest.mark.parametrize("latency", [62.0, 80.0, 150.0])
+def test_confidence_in_an_alarm_follows_its_p(compare: Compare, latency: float) -> None:
+    judgement = compare(after=[{"latency_p95": latency}] * 15)
+    p = _of(judgement, Metric.LATENCY_P95).p_value
+    assert p is not None
+    if judgement.verdict is Verdict.WARNING:
+        odds = -math.e * p * math.log(p)
+        assert judgement.confidence == pytest.approx(1 / (1 + odds))
 
 
 def test_evidence_hangs_together(compare: Compare) -> None:
