@@ -10,6 +10,7 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, Numbers, blank
+from analytics.early import find_decision
 from analytics.profile import Stack
 from analytics.reasons import CODES, CONCLUSIVE, Penalty, ReasonCode
 from core.types import Attribution, Metric
@@ -123,12 +124,17 @@ def _threshold(expected: Array, rules: Rules) -> Array:
 
 def _exceedance(after: Array, threshold: Array, post_n: Numbers) -> Array:
     """Share of the post slots beyond the threshold; NaN without a slot or a threshold."""
-    limit = threshold.T[:, :, None]
-    beyond = after > limit
-    beyond[TRAFFIC] = after[TRAFFIC] < limit[TRAFFIC] * (1 - ROUNDING)
     share = np.full(threshold.shape, np.nan)
-    np.divide(beyond.sum(axis=-1).T, post_n, out=share, where=post_n > 0)
+    np.divide(_beyond(after, threshold).sum(axis=-1).T, post_n, out=share, where=post_n > 0)
     return np.where(np.isnan(threshold), np.nan, share)
+
+
+def _beyond(after: Array, threshold: Array) -> Flags:
+    """Which slots are beyond their threshold, shape (5, d, s)."""
+    limit = threshold.T[:, :, None]
+    beyond: Flags = after > limit
+    beyond[TRAFFIC] = after[TRAFFIC] < limit[TRAFFIC] * (1 - ROUNDING)
+    return beyond
 
 
 def _attribute(failed: Flags, expected: Array, observed: Array, rules: Rules) -> Numbers:
@@ -189,7 +195,13 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
         confidence=_confidence(block, coverage, baseline_n, reason, rules),
         quality_ratio=np.ones(size),
         penalties=np.zeros((size, len(Penalty)), dtype=np.bool_),
-        decided_at=np.full(size, NONE, dtype=np.int64),
+        decided_at=find_decision(
+            block,
+            _beyond(block.after, comparison.threshold),
+            np.where(np.isnan(comparison.threshold), np.nan, comparison.tolerance_ratio).T,
+            np.array([metric in rules.severe for metric in ORDER]),
+            rules.min_coverage_ratio,
+        ),
     )
 
 
