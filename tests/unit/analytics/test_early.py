@@ -44,7 +44,7 @@ def test_a_long_window_tolerates_what_little_is_left(verify: Verify) -> None:
     assert verify(after=after, post_slots=15).decided_at == 8
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.sampled_from(KINDS), min_size=5, max_size=5),
     st.sampled_from([[{}] * 5, [], [{"requests_per_sec": 0.1}] * 5, [{"requests_per_sec": None}]]),

@@ -45,7 +45,7 @@ ODD_CASES = st.fixed_dictionaries(
     }
 )
 
-patient = settings(deadline=None, max_examples=60)
+patient = settings(deadline=None, max_examples=25)
 
 
 def _series(seed: int, n: int, **levels: float) -> list[dict[str, float]]:
@@ -166,7 +166,7 @@ GROWTH = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     st.integers(0, 1000),
     st.lists(GROWTH, min_size=15, max_size=15),

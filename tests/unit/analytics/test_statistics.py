@@ -26,7 +26,7 @@ from analytics.statistics import (
 Array = NDArray[np.float64]
 TOLERANCE = 1e-9
 
-close = settings(deadline=None, max_examples=200)
+close = settings(deadline=None, max_examples=100)
 
 
 @pytest.fixture(scope="module")
