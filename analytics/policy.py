@@ -112,6 +112,7 @@ SEQPULSE_V1: Final = Policy(
         ),
         severe_errors=0.02,
         severe_traffic=0.45,
+        severe_requests=30.0,
         joint_errors=0.01,
         joint_latency=0.25,
         joint_traffic=0.25,

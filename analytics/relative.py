@@ -51,6 +51,7 @@ class Rules:
         breaches: Level from which a metric is in breach whatever it was before, in its unit.
         severe_errors: Rise of the error rate that recommends a rollback.
         severe_traffic: Share of lost traffic that does.
+        severe_requests: Requests expected in the post window below which no lost ones do.
         joint_errors: Rise of the error rate that does together with one of the next two.
         joint_latency: Growth of latency, as a share.
         joint_traffic: Share of lost traffic.
@@ -66,6 +67,7 @@ class Rules:
     breaches: Mapping[Metric, float]
     severe_errors: float
     severe_traffic: float
+    severe_requests: float
     joint_errors: float
     joint_latency: float
     joint_traffic: float
@@ -91,6 +93,8 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     # Data that cannot carry a verdict carries no failure; half-blind it carries no rollback.
     failed = fallen & passed & _usable(block, quality, rules)
     severe = _grade(found, failed, rules) & ~quality.blind.any(axis=1)
+    seconds = block.slot_seconds * block.after.shape[-1]
+    severe[TRAFFIC] &= chosen.expected[TRAFFIC] * seconds >= rules.severe_requests
     return describe(block, chosen, p, failed, severe, Limits(rules.bad_share, rules.breaches))
 
 

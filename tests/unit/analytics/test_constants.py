@@ -37,6 +37,7 @@ ROWS = {
     "history's weight for errors": (f"{failures.HISTORY_WEIGHT:g} times",),
     "rollback: errors": (f"{100 * RULES.severe_errors:g} points",),
     "rollback: traffic": (f"{100 * RULES.severe_traffic:g} %",),
+    "rollback: expected requests": (f"{RULES.severe_requests:g}",),
     "rollback together": (
         f"{100 * RULES.joint_errors:g} point with {100 * RULES.joint_latency:g} %",
     ),

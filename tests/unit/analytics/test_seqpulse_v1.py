@@ -260,6 +260,17 @@ def test_errors_and_lost_requests_recommend_a_rollback(
     assert judgement.verdict is expected
 
 
+@pytest.mark.parametrize(
+    ("traffic", "verdict"), [(0.09, Verdict.WARNING), (0.11, Verdict.ROLLBACK_RECOMMENDED)]
+)
+def test_a_few_lost_requests_recommend_no_rollback(
+    compare: Compare, traffic: float, verdict: Verdict
+) -> None:
+    """Of 27 and of 33 that were expected in five minutes all but one in ten are lost."""
+    usual, lost = {"requests_per_sec": traffic}, {"requests_per_sec": traffic / 10}
+    assert compare(before=[usual] * 30, after=[lost] * 5).verdict is verdict
+
+
 def _stamped(*seconds: float) -> list[Sample]:
     return [{"source_at": FINISHED_AT + timedelta(seconds=each)} for each in seconds]
 
