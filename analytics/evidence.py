@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, Comparison, Flags, Numbers, blank
+from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, Comparison, Flags, Numbers
 from analytics.finding import Finding
 from analytics.levels import ORDER
 from analytics.patterns import find_patterns
@@ -25,6 +25,8 @@ ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
 INTERVAL_SIGMAS: Final = 1.959963984540054
 POWER_SIGMAS: Final = 1.2815515655446004
 """Standard deviations around a 95 % interval and under a power of nine in ten."""
+
+WORSE, BETTER = DIRECTIONS.index(Direction.WORSE), DIRECTIONS.index(Direction.BETTER)
 
 MOST_WEIGHT: Final = 1e6
 """An effect counts for at most so many times what matters."""
@@ -61,15 +63,8 @@ def describe(
         severe: Shape (5, d).
         limits: Numbers of the policy that evidence shows.
     """
-    detectable = np.maximum(chosen.least, chosen.sure) + POWER_SIGMAS * chosen.scale
     needed = np.maximum(chosen.least, chosen.sure)
-    fallen = needed.copy()
-    # An error rate has risen when it has doubled, and fallen when it has halved.
-    fallen[ERRORS] = np.maximum(chosen.sure[ERRORS], chosen.expected[ERRORS] / 2)
-    better = (-chosen.effect >= fallen) & (chosen.effect < 0)
-    direction = np.full(failed.shape, NONE, dtype=np.int64)
-    direction[better] = DIRECTIONS.index(Direction.BETTER)
-    direction[failed] = DIRECTIONS.index(Direction.WORSE)
+    better = _find_better(chosen, needed)
     share = np.full(failed.shape, np.nan)
     np.divide(chosen.bad_n, chosen.slot_n, out=share, where=chosen.slot_n > 0)
     effect = _show(chosen.effect)
@@ -85,22 +80,29 @@ def describe(
         "failed": failed,
         "attribution": _attribute(chosen, failed, better, limits),
         "severe": severe,
-        "direction": direction,
+        "direction": np.select([failed, better], [WORSE, BETTER], NONE),
         "pattern": pattern,
         "trend_per_hour": slope,
         "effect": effect,
         "effect_low": _show(chosen.effect - INTERVAL_SIGMAS * chosen.scale),
         "effect_high": _show(chosen.effect + INTERVAL_SIGMAS * chosen.scale),
         "minimum_effect": _show(chosen.least),
-        "smallest_detectable_effect": _show(detectable),
+        "smallest_detectable_effect": _show(needed + POWER_SIGMAS * chosen.scale),
         "test": np.where(np.isnan(p), NONE, _tests(failed.shape)),
         "statistic": chosen.statistic,
         "p_value": p,
         "contribution": _contribute(chosen, failed),
         "distance_to_flip": _show(needed) - effect,
     }
-    turned = {name: np.ascontiguousarray(values.T) for name, values in said.items()}
-    return Comparison(**blank(block) | turned)
+    return Comparison(**{name: np.ascontiguousarray(each.T) for name, each in said.items()})
+
+
+def _find_better(chosen: Finding, needed: Array) -> Flags:
+    """Which metrics surely improved by what matters."""
+    least = needed.copy()
+    # An error rate has risen when it has doubled, and fallen when it has halved.
+    least[ERRORS] = np.maximum(chosen.sure[ERRORS], chosen.expected[ERRORS] / 2)
+    return (-chosen.effect >= least) & (chosen.effect < 0)
 
 
 def _show(effect: Array) -> Array:

@@ -69,6 +69,9 @@ RECENT_SLOTS: Final = 5
 END_SLOTS: Final = 2
 """End of a short window: what is over by then was passing."""
 
+SIGN: Final = np.array([[-1.0], [1.0], [1.0], [1.0]])
+"""Which way a gauge goes when it gets worse."""
+
 CRITICAL_SIGMAS: Final = 2.0
 RECENT_SHARE: Final = 0.5
 DRIFT: Final = 2.0
@@ -168,14 +171,11 @@ def examine(
     critical = np.maximum(least, CRITICAL_SIGMAS * scale)
     each = shift((ground.base + load)[..., None], slots)
     bad_n = (each >= least[..., None] / 2).sum(axis=-1)
-    known_drift = np.where(freedom > PRIOR_WINDOWS, 1.0, DRIFT)
-    before = known_drift * shift(ground.base, ground.recent)
-    old = effect - before < RECENT_SHARE * critical
+    drift = np.where(freedom > PRIOR_WINDOWS, 1.0, DRIFT) * shift(ground.base, ground.recent)
+    old = effect - drift < RECENT_SHARE * critical
     statistic = effect / scale
     p = np.maximum(t_tail(statistic, freedom), _precedents(block, span, effect, profiles))
     lasting = (bad_n > persistence[0] * slot_n) & (_end(ground, load) >= persistence[1] * critical)
-    sign = np.ones((len(GAUGES), 1))
-    sign[TRAFFIC] = -1.0
     return Finding(
         effect=effect,
         steady=effect,
@@ -190,7 +190,7 @@ def examine(
         bad_n=bad_n,
         slot_n=slot_n,
         expected=expected,
-        observed=expected * np.exp(sign * effect),
+        observed=expected * np.exp(SIGN * effect),
     )
 
 
