@@ -15,7 +15,7 @@ from analytics.blocks import Array, Block
 from analytics.compare import Flags
 from analytics.finding import Finding, exceed
 from analytics.gauges import CRITICAL_SIGMAS, LEAST_VALUES, Q99_SIGMAS, TOLERANCE, Minimum
-from analytics.levels import LONG_SLOTS, ORDER, SHAPES, Span
+from analytics.levels import LONG_SLOTS, ORDER, SHAPES, Span, find_seconds
 from analytics.profile import BASELINE_SLOTS, QUANTILES, Stack, count_failures
 from analytics.statistics import beta_ratio
 from core.types import Metric
@@ -65,9 +65,8 @@ class Ground:
 
 def prepare(block: Block, profiles: Stack) -> Ground:
     """Return what the tests of all spans of `block` share."""
-    seconds = block.slot_seconds[:, None]
     before = block.before[..., -BASELINE_SLOTS:]
-    requests, failures = count_failures(before[TRAFFIC], before[ERRORS], seconds)
+    requests, failures = _count(before, block.slot_seconds)
     base_requests, base_failures = requests.sum(axis=-1), failures.sum(axis=-1)
     rate = base_failures / np.maximum(base_requests, 1.0)
     usual = requests * rate[:, None]
@@ -76,7 +75,7 @@ def prepare(block: Block, profiles: Stack) -> Ground:
     day_requests, day_failures = profiles.take("requests", 0), profiles.take("failures", 0)
     weight = np.minimum(1.0, HISTORY_WEIGHT * base_requests / np.maximum(day_requests, 1.0))
     weight = np.where(np.isnan(day_requests), 0.0, weight)
-    after = count_failures(block.after[TRAFFIC], block.after[ERRORS], seconds)
+    after = _count(block.after, block.slot_seconds)
     return Ground(
         requests=after[0],
         failures=after[1],
@@ -85,6 +84,14 @@ def prepare(block: Block, profiles: Stack) -> Ground:
         base_failures=base_failures + weight * np.nan_to_num(day_failures),
         dispersion=np.maximum(off.sum(axis=-1) / np.maximum(slots, 1), 1.0),
     )
+
+
+def _count(window: Array, slot_seconds: Array) -> tuple[Array, Array]:
+    """Requests and failures per slot; the seconds behind the window are shared by its slots."""
+    traffic, rate = window[TRAFFIC], window[ERRORS]
+    slots = (~np.isnan(traffic) & ~np.isnan(rate)).sum(axis=-1)
+    each = find_seconds(slots, slot_seconds) / np.maximum(slots, 1)
+    return count_failures(traffic, rate, each[:, None])
 
 
 def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Finding:

@@ -23,6 +23,7 @@ from analytics.levels import (
     TRAFFIC,
     Span,
     find_floors,
+    find_seconds,
     find_shifts,
     mean,
     midmean,
@@ -167,7 +168,7 @@ def examine(
     effect[slot_n < LEAST_VALUES] = np.nan
     scale, freedom = _scale(ground, span, slot_n, profiles)
     expected = np.exp(ground.base + load)
-    least = _least(expected, slot_n * block.slot_seconds, minima)
+    least = _least(expected, find_seconds(slot_n, block.slot_seconds), minima)
     critical = np.maximum(least, CRITICAL_SIGMAS * scale)
     each = shift((ground.base + load)[..., None], slots)
     bad_n = (each >= least[..., None] / 2).sum(axis=-1)

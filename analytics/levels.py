@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from analytics.blocks import Array
+from analytics.blocks import Array, Rows
 from core.types import Metric
 
 ORDER: Final = tuple(Metric)
@@ -47,7 +47,10 @@ HUGE: Final = 1e12
 """Nothing measures more than this; it keeps sums and ratios finite."""
 
 FLOORS: Final = (0.5, 1e-2, 1e-4, 1e-4)
-"""Least level of a gauge: half a request in a slot, 0.01 ms, 0.01 % of CPU and memory."""
+"""Least level of a gauge: half a request in a reading, 0.01 ms, 0.01 % of CPU and memory."""
+
+READING_SECONDS: Final = 60.0
+"""A reading tells of the last minute (the SDK's window), however short the slots are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,15 @@ def find_floors(slot_seconds: Array) -> Array:
     floors = np.empty((4, slot_seconds.size))
     for place, floor in enumerate(FLOORS):
         floors[place] = floor
-    floors[TRAFFIC] = FLOORS[TRAFFIC] / slot_seconds
+    floors[TRAFFIC] = FLOORS[TRAFFIC] / np.maximum(slot_seconds, READING_SECONDS)
     return floors
+
+
+def find_seconds(slots: Rows, slot_seconds: Array) -> Array:
+    """Return of how many seconds so many slots in a row tell; overlapping ones count once."""
+    overlap = np.maximum(READING_SECONDS - slot_seconds, 0.0)
+    seconds: Array = slots * slot_seconds + np.where(slots > 0, overlap, 0.0)
+    return seconds
 
 
 def take_logs(gauges: Array, floors: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import Flags, Numbers
-from analytics.levels import ORDER
+from analytics.levels import ORDER, find_seconds, mean
 from analytics.reasons import Penalty
 from core.types import Metric
 
@@ -78,10 +78,10 @@ def assess_quality(block: Block, min_values: int) -> Quality:
         * np.minimum(baseline / SOLID_BASELINE, 1.0)
         * np.where(skewed, SKEW_RATIO, 1.0)
     )
-    served = np.where(np.isnan(block.after[TRAFFIC]), 0.0, block.after[TRAFFIC]).sum(axis=-1)
+    seconds = find_seconds(known[TRAFFIC].sum(axis=-1), block.slot_seconds)
     return Quality(
         samples=samples,
-        requests=served * block.slot_seconds,
+        requests=np.nan_to_num(mean(block.after[TRAFFIC])) * seconds,
         stuck=stuck,
         blind=((before_n >= min_values) & (excused < min_values)).T,
         unknown=(before_n < min_values).T,

@@ -24,7 +24,7 @@ from analytics.compare import (
 from analytics.evidence import INTERVAL_SIGMAS, Limits, describe
 from analytics.finding import Finding, insert
 from analytics.gauges import Minimum
-from analytics.levels import ORDER, find_spans
+from analytics.levels import ORDER, find_seconds, find_spans
 from analytics.profile import Stack
 from analytics.quality import Quality, assess_quality
 from analytics.reasons import CODES, CONCLUSIVE, ReasonCode
@@ -93,7 +93,7 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     # Data that cannot carry a verdict carries no failure; half-blind it carries no rollback.
     failed = fallen & passed & _usable(block, quality, rules)
     severe = _grade(found, failed, rules) & ~quality.blind.any(axis=1)
-    seconds = block.slot_seconds * block.after.shape[-1]
+    seconds = find_seconds(np.array(block.after.shape[-1]), block.slot_seconds)
     severe[TRAFFIC] &= chosen.expected[TRAFFIC] * seconds >= rules.severe_requests
     return describe(block, chosen, p, failed, severe, Limits(rules.bad_share, rules.breaches))
 

@@ -357,14 +357,20 @@ def test_weighs_what_is_wrong_with_the_data(
     assert compare(**case).quality_ratio == pytest.approx(ratio)
 
 
-def test_slots_may_have_any_length(frames: Frames, compare_all: CompareAll) -> None:
-    """A slot of one second: ten thousand requests a minute are 167 in a slot."""
-    before = [{"slot_at": FINISHED_AT - timedelta(seconds=150 + i)} for i in range(30)]
-    for error_rate, failed in ((0.05, []), (0.3, [Metric.ERROR_RATE])):
-        parts = frames(before=before, after=[{"error_rate": error_rate}] * 15, post_slots=15)
-        quick = parts[0].with_columns(slot_seconds=pl.lit(1.0)), parts[1]
-        (judgement,) = compare_all([quick], SEQPULSE_V1)
-        assert _failed(judgement) == failed
+@pytest.mark.parametrize(
+    ("seconds", "requests"), [(1.0, 10 * 74 * 13 / 15), (60.0, 7800.0), (120.0, 15600.0)]
+)
+def test_requests_behind_overlapping_readings_count_once(
+    frames: Frames, compare_all: CompareAll, seconds: float, requests: float
+) -> None:
+    """A reading tells of the last minute: 15 of them a second apart tell of 74 seconds."""
+    before = [{"slot_at": FINISHED_AT - timedelta(minutes=2, seconds=i + 1)} for i in range(30)]
+    parts = frames(before=before, after=[{"error_rate": 0.1}] * 15, post_slots=15)
+    changed = parts[0].with_columns(slot_seconds=pl.lit(seconds)), parts[1]
+    (judgement,) = compare_all([changed], SEQPULSE_V1)
+    evidence = _of(judgement, Metric.ERROR_RATE)
+    assert evidence.failed
+    assert evidence.statistic == pytest.approx(0.1 * requests)
 
 
 @pytest.mark.parametrize("hidden", [False, True])
