@@ -1,94 +1,95 @@
-"""Set one metric of the post window against its threshold and its baseline."""
+"""The outcome of comparing and deciding, as columns of many deployments.
+
+A method (`analytics.reference`, `analytics.relative`) is two plain functions: `compare` sets the
+post window against the baseline metric by metric, `decide` makes one decision of it.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Final, TypeAlias
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from analytics.aggregate import Levels, Values, average, count, share, take
-from analytics.policy import Policy
-from analytics.windows import Windows
-from core.types import Attribution, Metric
+from analytics.blocks import Array, Block
+from core.judgement import Direction, Pattern
+from core.types import Attribution
 
-ROUNDING: Final = 1e-9
-"""Relative distance that is noise of binary arithmetic: 20 % under is not more than 20 % under."""
+Flags: TypeAlias = NDArray[np.bool_]
+Numbers: TypeAlias = NDArray[np.int64]
+
+NONE: Final = -1
+"""Stands for None among the numbers of an enumeration's members."""
+
+ATTRIBUTIONS: Final = tuple(Attribution)
+DIRECTIONS: Final = tuple(Direction)
+PATTERNS: Final = tuple(Pattern)
 
 
-def compare(windows: Windows, metric: Metric, policy: Policy) -> pl.DataFrame:
-    """Compare `metric` of every deployment.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Evidence of the five metrics of many deployments; every array has shape (d, 5).
 
-    Returns:
-        One row per deployment, in their order; the columns are the fields of `Evidence`.
+    Attributes are the fields of `core.types.Evidence`, NaN for None. Attribution, direction,
+    pattern and test are numbers: positions in `ATTRIBUTIONS`, `DIRECTIONS`, `PATTERNS` and in the
+    names of the method's tests; `NONE` for None.
     """
-    size = windows.deployments.height
-    before, after = take(windows.baseline, metric), take(windows.post, metric)
-    expected = average(before, size)
-    threshold = _threshold(metric, expected, policy)
-    frame = windows.deployments.select("baseline_source", "coverage_ratio").with_columns(
-        metric=pl.lit(metric.value),
-        tolerance_ratio=pl.lit(policy.tolerances[metric]),
-        baseline_n=pl.Series(count(before.row, size)),
-        post_n=pl.Series(count(after.row, size)),
-        expected=pl.Series(expected, nan_to_null=True),
-        observed=pl.Series(average(after, size), nan_to_null=True),
-        threshold=pl.Series(threshold, nan_to_null=True),
-        beyond_n=pl.Series(count(after.row[_beyond(metric, after, threshold)], size)),
-    )
-    return _conclude(frame, metric, policy)
+
+    baseline_n: Numbers
+    post_n: Numbers
+    expected: Array
+    observed: Array
+    threshold: Array
+    exceedance_ratio: Array
+    tolerance_ratio: Array
+    failed: Flags
+    attribution: Numbers
+    severe: Flags
+    direction: Numbers
+    pattern: Numbers
+    effect: Array
+    effect_low: Array
+    effect_high: Array
+    minimum_effect: Array
+    smallest_detectable_effect: Array
+    test: Numbers
+    statistic: Array
+    p_value: Array
+    contribution: Array
+    distance_to_flip: Array
+    trend_per_hour: Array
 
 
-def _threshold(metric: Metric, expected: Levels, policy: Policy) -> Levels:
-    """The level a slot must not cross, per deployment; NaN where the metric is not judged."""
-    if metric is not Metric.REQUESTS_PER_SEC:
-        return np.full(expected.shape, policy.secured_threshold(metric))
-    floor = (1 - policy.traffic_drop_ratio) * expected
-    return np.where(expected >= policy.traffic_min_rps, floor, np.nan)
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is said of each of many deployments; every array has shape (d,) unless it says so.
+
+    Attributes:
+        reason: Position in `analytics.reasons.CODES`.
+        confidence: 0..1, meaning defined by the method.
+        quality_ratio: 0..1.
+        penalties: Which of `analytics.reasons.Penalty` apply, shape (d, penalties).
+        decided_at: `sequence_index` from which the verdict is final; `NONE` if unknown.
+    """
+
+    reason: Numbers
+    confidence: Array
+    quality_ratio: Array
+    penalties: Flags
+    decided_at: Numbers
 
 
-def _beyond(metric: Metric, values: Values, threshold: Levels) -> NDArray[np.bool_]:
-    limit = threshold[values.row]
-    if metric is Metric.REQUESTS_PER_SEC:
-        return values.value < limit * (1 - ROUNDING)
-    return values.value > limit
-
-
-def _conclude(frame: pl.DataFrame, metric: Metric, policy: Policy) -> pl.DataFrame:
-    exceedance = share(frame["beyond_n"], frame["post_n"])
-    covered = pl.col("coverage_ratio") >= policy.min_coverage_ratio
-    failed = covered & (pl.col("exceedance_ratio") > pl.col("tolerance_ratio"))
-    return (
-        frame.with_columns(
-            exceedance_ratio=pl.when(pl.col("threshold").is_not_null()).then(exceedance)
-        )
-        .with_columns(failed=failed.fill_null(value=False))
-        .with_columns(
-            attribution=pl.when(covered).then(_attribution(metric, policy)),
-            baseline_source=pl.when(pl.col("baseline_n") > 0)
-            .then("baseline_source")
-            .otherwise(pl.lit("none")),
-        )
-        .drop("coverage_ratio", "beyond_n")
-    )
-
-
-def _attribution(metric: Metric, policy: Policy) -> pl.Expr:
-    """Whose the deviation is; null if there is none."""
-    failed, expected, observed = pl.col("failed"), pl.col("expected"), pl.col("observed")
-    # The threshold of traffic is made from its baseline, which can therefore not be beyond it.
-    breached = (expected > pl.col("threshold")) & (metric is not Metric.REQUESTS_PER_SEC)
-    worsened = observed >= policy.worsened_ratio * expected
-    return (
-        pl.when(failed & expected.is_null())
-        .then(pl.lit(Attribution.UNKNOWN.value))
-        .when(failed & breached & worsened)
-        .then(pl.lit(Attribution.WORSENED.value))
-        .when(failed & breached)
-        .then(pl.lit(Attribution.PRE_EXISTING.value))
-        .when(failed)
-        .then(pl.lit(Attribution.INTRODUCED.value))
-        .when(breached & (observed <= pl.col("threshold")))
-        .then(pl.lit(Attribution.RECOVERED.value))
-    )
+def blank(block: Block) -> dict[str, NDArray[np.generic]]:
+    """Return a `Comparison` of `block` that says nothing, as its keyword arguments."""
+    shape = (block.rows.size, 5)
+    empty: dict[str, NDArray[np.generic]] = {}
+    for field in fields(Comparison):
+        match field.type:
+            case "Numbers":
+                empty[field.name] = np.full(shape, NONE, dtype=np.int64)
+            case "Flags":
+                empty[field.name] = np.zeros(shape, dtype=np.bool_)
+            case _:
+                empty[field.name] = np.full(shape, np.nan)
+    return empty | {"contribution": np.zeros(shape)}

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from analytics.judge import ReasonCode
-from core.types import Attribution, Evidence, Hint, Judgement, Metric, Severity
+from analytics.reasons import ReasonCode
+from core.judgement import Evidence, Judgement
+from core.types import Attribution, Hint, Metric, Severity
 
 
 class Signal(StrEnum):

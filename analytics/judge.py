@@ -1,158 +1,220 @@
-"""Turn comparisons into a verdict: first whether the data can carry one, then what it says."""
+"""Judge deployments: compare their windows under a policy and say what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
+from math import isnan
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from analytics.aggregate import share
-from analytics.compare import compare
+from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, PATTERNS, Comparison, Decision
 from analytics.policy import Policy
+from analytics.profile import ServiceProfile, stack
+from analytics.reasons import CODES, CONCLUSIVE, VERDICTS, Penalty
 from analytics.windows import Windows
-from core.types import Attribution, Evidence, Judgement, Metric, Verdict
+from core.judgement import Evidence, Judgement
+from core.types import METRICS, Metric
 
-
-class ReasonCode(StrEnum):
-    """Why a verdict is what it is; tried in this order, the first that applies is the reason."""
-
-    NO_POST_SAMPLES = "no_post_samples"
-    INSUFFICIENT_POST_SAMPLES = "insufficient_post_samples"
-    ERROR_RATE_OR_TRAFFIC_FAILED = "error_rate_or_traffic_failed"
-    THRESHOLD_EXCEEDED = "threshold_exceeded"
-    NO_BASELINE = "no_baseline"
-    METRIC_MISSING = "metric_missing"
-    WITHIN_LIMITS = "within_limits"
-
-
-VERDICTS: Final[Mapping[ReasonCode, Verdict]] = {
-    ReasonCode.ERROR_RATE_OR_TRAFFIC_FAILED: Verdict.ROLLBACK_RECOMMENDED,
-    ReasonCode.THRESHOLD_EXCEEDED: Verdict.WARNING,
-    ReasonCode.WITHIN_LIMITS: Verdict.OK,
+MEMBERS: Final[Mapping[str, Sequence[Any]]] = {
+    "attribution": ATTRIBUTIONS,
+    "direction": DIRECTIONS,
+    "pattern": PATTERNS,
 }
-"""The conclusive reasons; every other one is an inconclusive warning."""
-
-INCONCLUSIVE_CONFIDENCE: Final = 0.5
-"""Most confidence an inconclusive verdict may have."""
-
-Comparisons = Mapping[Metric, pl.DataFrame]
+"""What the numbers in these columns of a `Comparison` stand for."""
 
 
-def judge(windows: Windows, policy: Policy, as_of: datetime) -> list[Judgement]:
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Judgements of many deployments as columns; nothing is made an object.
+
+    Attributes:
+        verdicts: One row per deployment, in their order: deployment_id, policy, and the scalar
+            fields of `Judgement` but as_of; enumerations and ids are text.
+        evidence: Five rows per deployment, in their order: deployment_id and the fields of
+            `Evidence`; enumerations are text.
+    """
+
+    verdicts: pl.DataFrame
+    evidence: pl.DataFrame
+
+
+def judge(
+    windows: Windows,
+    policy: Policy[Any],
+    as_of: datetime | Sequence[datetime],
+    profiles: Mapping[str, ServiceProfile] | None = None,
+) -> list[Judgement]:
     """Judge every deployment of `windows`.
 
     Args:
         windows: What `analytics.windows.split` returned.
         policy: The rule.
-        as_of: The moment of the judgement; written down, used for nothing else.
+        as_of: The moment of the judgement, of all or of each; it is written down and used for
+            nothing else.
+        profiles: What is known of the services' history, by deployment id; see
+            `analytics.profile`.
 
     Returns:
         One judgement per deployment, in the order of `windows.deployments`.
     """
-    comparisons = {metric: compare(windows, metric, policy) for metric in Metric}
-    decisions = decide(windows, comparisons, policy).iter_rows()
-    evidence = zip(*(_evidence(metric, comparisons[metric]) for metric in Metric), strict=True)
+    comparison, decision = _run(windows, policy, profiles or {})
+    moments = [as_of] * windows.deployments.height if isinstance(as_of, datetime) else as_of
+    facts = windows.deployments.select(
+        "deployment_id", "baseline_source", "coverage_ratio", "confounders"
+    )
     return [
-        _judgement(*decision, evidence=five, policy=policy.name, as_of=as_of)
-        for decision, five in zip(decisions, evidence, strict=True)
+        _judgement(fact, moment, policy, _pick(comparison, place), _pick(decision, place), profiles)
+        for place, (fact, moment) in enumerate(
+            zip(facts.iter_rows(named=True), moments, strict=True)
+        )
     ]
 
 
-def decide(windows: Windows, comparisons: Comparisons, policy: Policy) -> pl.DataFrame:
-    """Decide on every deployment without making objects of it.
+def assess(
+    windows: Windows,
+    policy: Policy[Any],
+    profiles: Mapping[str, ServiceProfile] | None = None,
+) -> Assessment:
+    """Judge every deployment of `windows` without making objects of it; see `judge`."""
+    comparison, decision = _run(windows, policy, profiles or {})
+    ids = windows.deployments["deployment_id"]
+    until = [profile and profile.until for profile in map((profiles or {}).get, ids)]
+    verdicts = windows.deployments.select(
+        "deployment_id", pl.lit(policy.name).alias("policy"), "coverage_ratio", "confounders"
+    ).with_columns(
+        *_verdicts(decision),
+        pl.Series("profile_until", until, dtype=pl.Datetime("us", "UTC")),
+    )
+    return Assessment(verdicts, _evidence(windows, comparison, policy))
 
-    Returns:
-        One row per deployment: deployment_id, reason_code, confidence and coverage_ratio (0..1).
-    """
-    failed = pl.DataFrame({metric.value: comparisons[metric]["failed"] for metric in Metric})
-    reason = _reason(policy)
-    return (
-        windows.deployments.with_columns(
-            severe=failed.select(pl.any_horizontal(*sorted(policy.severe))).to_series(),
-            failed=failed.select(pl.any_horizontal(pl.all())).to_series(),
-            missing=_missing(windows, comparisons, policy),
-        )
-        .with_columns(reason_code=reason)
-        .select("deployment_id", "reason_code", _confidence(policy), "coverage_ratio")
+
+def _run(
+    windows: Windows, policy: Policy[Any], profiles: Mapping[str, ServiceProfile]
+) -> tuple[Comparison, Decision]:
+    """Compare and decide block by block; rows come out in the order of the deployments."""
+    ids = windows.deployments["deployment_id"].to_list()
+    outcomes = []
+    # Huge values may overflow and missing ones give NaN; both are meant, neither is an accident.
+    with np.errstate(all="ignore"):
+        for block in windows.blocks:
+            known = stack(profiles, [ids[row] for row in block.rows])
+            comparison = policy.method.compare(block, policy.rules, known)
+            outcomes.append((comparison, policy.method.decide(block, comparison, policy.rules)))
+    order = np.argsort(np.concatenate([block.rows for block in windows.blocks]))
+    comparisons, decisions = zip(*outcomes, strict=True)
+    return _gather(comparisons, order), _gather(decisions, order)
+
+
+C = TypeVar("C", Comparison, Decision)
+
+
+def _gather(parts: Sequence[C], order: NDArray[np.int64]) -> C:
+    """Put the columns of `parts` one after another and into `order`."""
+    kind = type(parts[0])
+    return kind(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])[order]
+            for field in fields(kind)
+        }
     )
 
 
-def _reason(policy: Policy) -> pl.Expr:
-    return (
-        pl.when(pl.col("post_n") == 0)
-        .then(pl.lit(ReasonCode.NO_POST_SAMPLES.value))
-        .when(pl.col("coverage_ratio") < policy.min_coverage_ratio)
-        .then(pl.lit(ReasonCode.INSUFFICIENT_POST_SAMPLES.value))
-        .when("severe")
-        .then(pl.lit(ReasonCode.ERROR_RATE_OR_TRAFFIC_FAILED.value))
-        .when("failed")
-        .then(pl.lit(ReasonCode.THRESHOLD_EXCEEDED.value))
-        .when(pl.col("baseline_n") == 0)
-        .then(pl.lit(ReasonCode.NO_BASELINE.value))
-        .when("missing")
-        .then(pl.lit(ReasonCode.METRIC_MISSING.value))
-        .otherwise(pl.lit(ReasonCode.WITHIN_LIMITS.value))
-    )
-
-
-def _missing(windows: Windows, comparisons: Comparisons, policy: Policy) -> pl.Series:
-    """Whether too little is known of some metric to call the deployment harmless."""
-    planned = windows.deployments["post_slots"]
-    # Traffic without a baseline cannot be judged. Where it has one, slots without traffic are
-    # either a fall that traffic itself answers for, or the habit of an idle service: they excuse
-    # the latency and the error rate they cannot have.
-    missing = comparisons[Metric.REQUESTS_PER_SEC]["baseline_n"] == 0
-    for metric in Metric:
-        known = comparisons[metric]["post_n"]
-        if metric in (Metric.LATENCY_P95, Metric.ERROR_RATE):
-            known = known + windows.deployments["idle_n"]
-        missing |= share(known, planned) < policy.min_coverage_ratio
-    return missing
-
-
-def _confidence(policy: Policy) -> pl.Expr:
-    solid = (pl.col("baseline_source") == "baseline") & (
-        pl.col("baseline_n") >= policy.solid_baseline_n
-    )
-    weight = pl.when(solid).then(1.0).when(pl.col("baseline_n") > 0).then(0.8).otherwise(0.5)
-    complete = (pl.col("coverage_ratio") * weight).round(3)
-    return (
-        pl.when(pl.col("reason_code").is_in([reason.value for reason in VERDICTS]))
-        .then(complete)
-        .otherwise(pl.min_horizontal(complete, INCONCLUSIVE_CONFIDENCE))
-        .alias("confidence")
-    )
-
-
-def _evidence(metric: Metric, comparison: pl.DataFrame) -> Iterator[Evidence]:
-    for fields in comparison.iter_rows(named=True):
-        whose = fields["attribution"]
-        yield Evidence(**fields | {"metric": metric, "attribution": whose and Attribution(whose)})
+def _pick(columns: Comparison | Decision, place: int) -> dict[str, Any]:
+    """One row of all columns as plain values."""
+    return {field.name: getattr(columns, field.name)[place].tolist() for field in fields(columns)}
 
 
 def _judgement(
-    deployment_id: str,
-    reason_code: str,
-    confidence: float,
-    coverage_ratio: float,
-    *,
-    evidence: tuple[Evidence, ...],
-    policy: str,
+    fact: dict[str, Any],
     as_of: datetime,
+    policy: Policy[Any],
+    compared: dict[str, Any],
+    decided: dict[str, Any],
+    profiles: Mapping[str, ServiceProfile] | None,
 ) -> Judgement:
-    reason = ReasonCode(reason_code)
+    reason = CODES[decided["reason"]]
+    profile = (profiles or {}).get(fact["deployment_id"])
+    flags = zip(Penalty, decided["penalties"], strict=True)
     return Judgement(
-        deployment_id=UUID(deployment_id),
-        policy=policy,
-        verdict=VERDICTS.get(reason, Verdict.WARNING),
-        conclusive=reason in VERDICTS,
+        deployment_id=UUID(fact["deployment_id"]),
+        policy=policy.name,
+        verdict=VERDICTS[reason],
+        conclusive=reason in CONCLUSIVE,
         reason_code=reason.value,
-        confidence=confidence,
-        coverage_ratio=coverage_ratio,
-        evidence=evidence,
+        confidence=decided["confidence"],
+        coverage_ratio=fact["coverage_ratio"],
+        evidence=tuple(
+            _piece(metric, {name: five[place] for name, five in compared.items()}, fact, policy)
+            for place, metric in enumerate(Metric)
+        ),
         as_of=as_of,
+        quality_ratio=decided["quality_ratio"],
+        penalties=tuple(penalty.value for penalty, there in flags if there),
+        confounders=tuple(UUID(each) for each in fact["confounders"]),
+        decided_at=None if decided["decided_at"] == NONE else decided["decided_at"],
+        profile_until=None if profile is None else profile.until,
     )
+
+
+def _piece(
+    metric: Metric, row: dict[str, Any], fact: dict[str, Any], policy: Policy[Any]
+) -> Evidence:
+    plain: dict[str, Any] = {
+        name: None if isinstance(value, float) and isnan(value) else value
+        for name, value in row.items()
+    }
+    for name, members in (*MEMBERS.items(), ("test", policy.method.tests)):
+        plain[name] = None if row[name] == NONE else members[row[name]]
+    source = fact["baseline_source"] if row["baseline_n"] else "none"
+    return Evidence(metric=metric, baseline_source=source, **plain)
+
+
+def _verdicts(decision: Decision) -> Iterator[pl.Series]:
+    yield _names("verdict", [VERDICTS[code] for code in CODES], decision.reason)
+    yield pl.Series("conclusive", np.array([code in CONCLUSIVE for code in CODES])[decision.reason])
+    yield _names("reason_code", CODES, decision.reason)
+    yield pl.Series("confidence", decision.confidence)
+    yield pl.Series("quality_ratio", decision.quality_ratio)
+    yield _penalties(decision.penalties)
+    yield pl.Series("decided_at", decision.decided_at).replace(NONE, None)
+
+
+def _penalties(flags: NDArray[np.bool_]) -> pl.Series:
+    """The names of the penalties set in each row of `flags`."""
+    names = [penalty.value for penalty in Penalty]
+    kinds, which = np.unique(flags @ (1 << np.arange(len(names))), return_inverse=True)
+    lists = [[name for bit, name in enumerate(names) if kind >> bit & 1] for kind in kinds]
+    return pl.Series("penalties", lists, dtype=pl.List(pl.String)).gather(which)
+
+
+def _evidence(windows: Windows, comparison: Comparison, policy: Policy[Any]) -> pl.DataFrame:
+    size = windows.deployments.height
+    every = np.repeat(np.arange(size), len(METRICS))
+    columns = [
+        windows.deployments["deployment_id"].gather(every),
+        _names("metric", METRICS, np.tile(np.arange(len(METRICS)), size)),
+    ]
+    for field in fields(Comparison):
+        values = getattr(comparison, field.name).reshape(-1)
+        if field.name in MEMBERS:
+            columns.append(_names(field.name, MEMBERS[field.name], values))
+        elif field.name == "test":
+            columns.append(_names(field.name, policy.method.tests, values))
+        else:
+            columns.append(pl.Series(field.name, values, nan_to_null=True))
+    source = windows.deployments["baseline_source"].gather(every)
+    return pl.DataFrame(columns).with_columns(
+        baseline_source=pl.when(pl.col("baseline_n") > 0).then(source).otherwise(pl.lit("none"))
+    )
+
+
+def _names(name: str, members: Sequence[str], numbers: NDArray[np.int64]) -> pl.Series:
+    """The members of an enumeration by their numbers; null for `NONE`."""
+    texts = pl.Series(name, [*map(str, members), None], dtype=pl.String)
+    return texts.gather(np.where(numbers == NONE, len(members), numbers))

@@ -1,93 +1,135 @@
-"""The numbers of the judge, gathered under a name that is stored with every verdict.
+"""The policies: a method, its numbers and the name that is stored with every verdict.
 
 A published policy never changes; a better one gets a new name. See docs/method.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
+from analytics import evidence, reference, relative
+from analytics.blocks import Block
+from analytics.compare import Comparison, Decision
+from analytics.gauges import Minimum
+from analytics.profile import Stack
 from core.errors import InvalidInputError
 from core.types import Metric
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A fixed-threshold rule with its data-quality demands.
+class Method(Generic[R]):
+    """How to judge: two plain functions over a block and the numbers of type `R` they take.
+
+    Attributes:
+        compare: Sets post window against baseline, metric by metric.
+        decide: Makes one decision of each deployment's comparisons.
+        tests: Names of the tests `Comparison.test` counts.
+    """
+
+    compare: Callable[[Block, R, Stack], Comparison]
+    decide: Callable[[Block, Comparison, R], Decision]
+    tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Generic[R]):
+    """A method with its numbers.
 
     Attributes:
         name: Stored with every verdict.
-        thresholds: Level each metric must stay under, in the metric's unit; traffic has none.
-        secured_ratio: Share of the threshold that is already too much.
-        tolerances: Share of post slots that may lie beyond the secured threshold, 0..1.
-        traffic_drop_ratio: Fall under the baseline mean that counts against a slot, 0..1.
-        traffic_min_rps: Baseline mean under which traffic is not judged, req/s.
-        severe: Metrics whose failure recommends a rollback; the others warn.
-        worsened_ratio: Growth over an already bad baseline that is blamed on the deployment.
-        min_coverage_ratio: Share of planned post slots that must carry a value, 0..1.
-        solid_baseline_n: Continuous baseline samples that make a baseline trustworthy.
+        method: How to judge.
+        rules: The numbers of the method.
     """
 
     name: str
-    thresholds: Mapping[Metric, float]
-    secured_ratio: float
-    tolerances: Mapping[Metric, float]
-    traffic_drop_ratio: float
-    traffic_min_rps: float
-    severe: frozenset[Metric]
-    worsened_ratio: float
-    min_coverage_ratio: float
-    solid_baseline_n: int
+    method: Method[R]
+    rules: R
 
-    def secured_threshold(self, metric: Metric) -> float:
-        """Return the level a slot of `metric` must not cross, in the metric's unit.
 
-        Raises:
-            KeyError: The metric has no fixed threshold (traffic).
-        """
-        # Binary 0.9 * 0.01 lies above the 0.009 people read in the docs: round the noise away.
-        return round(self.secured_ratio * self.thresholds[metric], 9)
-
+REFERENCE: Final = Method(reference.compare, reference.decide)
+RELATIVE: Final = Method(relative.compare, relative.decide, evidence.TESTS)
 
 REFERENCE_V2: Final = Policy(
-    name="reference-v2",
-    thresholds=MappingProxyType(
-        {
-            Metric.LATENCY_P95: 300.0,
-            Metric.ERROR_RATE: 0.01,
-            Metric.CPU_USAGE: 0.80,
-            Metric.MEMORY_USAGE: 0.80,
-        }
+    "reference-v2",
+    REFERENCE,
+    reference.Rules(
+        thresholds=MappingProxyType(
+            {
+                Metric.LATENCY_P95: 300.0,
+                Metric.ERROR_RATE: 0.01,
+                Metric.CPU_USAGE: 0.80,
+                Metric.MEMORY_USAGE: 0.80,
+            }
+        ),
+        secured_ratio=0.9,
+        tolerances=MappingProxyType(
+            {
+                Metric.REQUESTS_PER_SEC: 0.20,
+                Metric.LATENCY_P95: 0.20,
+                Metric.ERROR_RATE: 0.05,
+                Metric.CPU_USAGE: 0.20,
+                Metric.MEMORY_USAGE: 0.10,
+            }
+        ),
+        traffic_drop_ratio=0.20,
+        traffic_min_rps=0.5,
+        severe=frozenset({Metric.ERROR_RATE, Metric.REQUESTS_PER_SEC}),
+        worsened_ratio=1.25,
+        min_coverage_ratio=0.6,
+        solid_baseline_n=3,
     ),
-    secured_ratio=0.9,
-    tolerances=MappingProxyType(
-        {
-            Metric.REQUESTS_PER_SEC: 0.20,
-            Metric.LATENCY_P95: 0.20,
-            Metric.ERROR_RATE: 0.05,
-            Metric.CPU_USAGE: 0.20,
-            Metric.MEMORY_USAGE: 0.10,
-        }
-    ),
-    traffic_drop_ratio=0.20,
-    traffic_min_rps=0.5,
-    severe=frozenset({Metric.ERROR_RATE, Metric.REQUESTS_PER_SEC}),
-    worsened_ratio=1.25,
-    min_coverage_ratio=0.6,
-    solid_baseline_n=3,
 )
 """The fixed-threshold rule of the first SeqPulse, kept for compatibility."""
 
-POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
-    {policy.name: policy for policy in (REFERENCE_V2,)}
+SEQPULSE_V1: Final = Policy(
+    "seqpulse-v1",
+    RELATIVE,
+    relative.Rules(
+        minima=MappingProxyType(
+            {
+                Metric.REQUESTS_PER_SEC: Minimum(share=0.20, amount=10.0),
+                Metric.LATENCY_P95: Minimum(share=0.15, amount=2.0),
+                Metric.ERROR_RATE: Minimum(share=0.004, amount=3.0),
+                Metric.CPU_USAGE: Minimum(share=0.12, amount=0.04),
+                Metric.MEMORY_USAGE: Minimum(share=0.08, amount=0.04),
+            }
+        ),
+        false_discovery_rate=0.05,
+        bad_share=0.6,
+        end_share=0.65,
+        breaches=MappingProxyType(
+            {
+                Metric.LATENCY_P95: 300.0,
+                Metric.ERROR_RATE: 0.01,
+                Metric.CPU_USAGE: 0.80,
+                Metric.MEMORY_USAGE: 0.80,
+            }
+        ),
+        severe_errors=0.02,
+        severe_traffic=0.45,
+        severe_requests=30.0,
+        joint_errors=0.01,
+        joint_latency=0.25,
+        joint_traffic=0.25,
+        min_coverage_ratio=0.5,
+        min_values=3,
+        min_requests=60.0,
+    ),
+)
+"""Against the service's own baseline and history; the default."""
+
+POLICIES: Final[Mapping[str, Policy[Any]]] = MappingProxyType(
+    {policy.name: policy for policy in (SEQPULSE_V1, REFERENCE_V2)}
 )
 """Every policy by its name."""
 
 
-def find(name: str) -> Policy:
+def find(name: str) -> Policy[Any]:
     """Return the policy called `name`.
 
     Raises:

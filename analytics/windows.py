@@ -1,17 +1,19 @@
 """Cut the samples of many deployments into baseline windows and post windows.
 
-The only place that looks at raw rows: what leaves here is validated, clean, one row per slot and
+The only place that looks at raw rows: what leaves here is validated, clean, one value per slot and
 in a fixed order, so nothing further on depends on how the rows came in.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from analytics.aggregate import share
+from analytics.blocks import Array, Block, Rows, Slots, clean, lay_out, merge
 from core.errors import InvalidInputError
 from core.types import METRICS, Metric, Phase
 
@@ -20,13 +22,15 @@ MOMENT: Final = pl.Datetime("us", "UTC")
 DEPLOYMENTS: Final = pl.Schema(
     {
         "deployment_id": pl.String(),
+        "service_id": pl.String(),
         "triggered_at": MOMENT,
         "finished_at": MOMENT,
         "post_slots": pl.Int16(),
         "slot_seconds": pl.Float64(),
     }
 )
-"""One row per deployment to judge, no empty cells; `post_slots` may be Int32 as well."""
+"""One row per deployment to judge, no empty cells; `post_slots` may be Int32 as well. `service_id`
+is any text that stands for one project in one environment."""
 
 SAMPLES: Final = pl.Schema(
     {
@@ -37,55 +41,95 @@ SAMPLES: Final = pl.Schema(
         **dict.fromkeys(METRICS, pl.Float64()),
     }
 )
-"""One row per sample; `deployment_id` says for which deployment it was loaded, `phase` is `pre`,
-`post` or null. `sequence_index` may be Int32 as well. A metric is missing where it is null, NaN,
-infinite or negative."""
+"""One row per sample; `deployment_id` says for which deployment it was loaded, `phase` is null,
+`pre`, `post`, `previous` or `history` (see `SOURCES`). `sequence_index` may be Int32 as well. A
+metric is missing where it is null, NaN, infinite or negative. A further column `source_at` (a
+moment) may say when the target claims to have taken its numbers."""
+
+NEIGHBOURS: Final = pl.Schema(
+    {
+        "service_id": pl.String(),
+        "deployment_id": pl.String(),
+        "started_at": MOMENT,
+        "ended_at": MOMENT,
+        "bad": pl.Boolean(),
+    }
+)
+"""Deployments around those to judge, no empty cells: from trigger to end of the post window, and
+whether they are known to have done harm. It may list the judged ones themselves."""
+
+LEAST_SAMPLES: Final = 3
+"""Fewer baseline samples than this give way to a substitute (`previous`, `history`)."""
+
+SOURCES: Final = ("baseline", Phase.PRE.value, "previous", "history")
+"""Where a baseline may come from; the first that has a sample is taken, or the first substitute
+that has `LEAST_SAMPLES` if that one has not.
+
+`baseline`: continuous samples (phase null) before the trigger. `pre`: the snapshot taken at the
+trigger. `previous`: the post window of the last harmless deployment, aligned by the time since
+finish. `history`: the same minutes of the week, earlier.
+"""
+
+PHASES: Final = (None, *SOURCES[1:], Phase.POST.value)
+"""Phases by number; those of a baseline source stand where the source stands."""
+
+NEVER: Final = -(2**62)
+"""A moment, in microseconds, that stands for none."""
 
 UUID_TEXT: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+POST_SLOTS: Final = 1440
+"""Longest post window there is, in slots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Clean windows of many deployments.
 
-    `row` is the position of a deployment in `deployments` and ties the frames together.
-
     Attributes:
-        deployments: `DEPLOYMENTS` plus row, baseline_source (`baseline`, `pre` or `none`),
-            baseline_n (samples), post_n (samples), idle_n (post samples without traffic) and
-            coverage_ratio (post_n of post_slots, 0..1).
-        baseline: row, source, slot_at and the five metrics; sorted, one row per slot.
-        post: row, sequence_index and the five metrics; sorted, one row per slot.
+        deployments: `DEPLOYMENTS` plus row, baseline_source (`SOURCES` or `none`), baseline_n
+            (samples), post_n (samples), idle_n (post samples without traffic), coverage_ratio
+            (post_n of post_slots, 0..1) and confounders (list of deployment ids, sorted).
+        blocks: The windows themselves; every deployment is in exactly one block
+            (without any deployment there is one empty block).
     """
 
     deployments: pl.DataFrame
-    baseline: pl.DataFrame
-    post: pl.DataFrame
+    blocks: tuple[Block, ...]
 
 
-def split(deployments: pl.DataFrame, samples: pl.DataFrame) -> Windows:
+def split(
+    deployments: pl.DataFrame, samples: pl.DataFrame, neighbours: pl.DataFrame | None = None
+) -> Windows:
     """Cut `samples` into the windows of each deployment.
 
-    The baseline window is the continuous samples (phase null) before the trigger or, where there
-    are none, the `pre` samples. The post window is the `post` samples with a planned
-    `sequence_index`. A sample without a single number is none; all other rows are ignored.
+    The post window is the `post` samples with a planned `sequence_index`. A sample without a
+    single number is none; all rows that belong to neither window are ignored. Baseline samples
+    taken while a bad neighbour was rolled out or watched are left out.
 
     Args:
         deployments: Frame of schema `DEPLOYMENTS`.
         samples: Frame of schema `SAMPLES`; rows in any order.
+        neighbours: Frame of schema `NEIGHBOURS`, if any are known.
 
     Raises:
         InvalidInputError: A column is missing or of another type, or a deployment is impossible.
     """
+    around = NEIGHBOURS.to_frame() if neighbours is None else neighbours
     _check_columns("deployments", deployments, DEPLOYMENTS)
     _check_columns("samples", samples, SAMPLES)
+    _check_columns("neighbours", around, NEIGHBOURS)
     _check_deployments(deployments)
     plan = deployments.select(DEPLOYMENTS.names()).with_row_index("row")
-    rows = _clean(samples).join(
-        plan.select("row", "deployment_id", "triggered_at", "post_slots"), on="deployment_id"
+    near = _near(plan, around)
+    readings = _read(samples, plan)
+    before, source = _baseline(readings, plan, near)
+    after = _post(readings, plan)
+    counted = _count(plan, before, after).with_columns(
+        pl.Series("baseline_source", [*SOURCES, "none"]).gather(source),
+        confounders=_confounders(plan, near),
     )
-    baseline, post = _baseline(rows), _post(rows)
-    return Windows(_count(plan, baseline, post), baseline, post)
+    return Windows(counted, tuple(lay_out(counted, before, after)))
 
 
 def _check_columns(frame_name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
@@ -104,69 +148,152 @@ def _check_deployments(deployments: pl.DataFrame) -> None:
     ids = deployments["deployment_id"]
     if ids.n_unique() != ids.len() or not ids.str.contains(UUID_TEXT).all():
         raise InvalidInputError("deployments: deployment_id must be distinct lower-case UUIDs")
-    if not (deployments["post_slots"] >= 1).all():
-        raise InvalidInputError("deployments: post_slots must be at least 1")
+    if not deployments["post_slots"].is_between(1, POST_SLOTS).all():
+        raise InvalidInputError(f"deployments: post_slots must be at least 1, at most {POST_SLOTS}")
+    if not ((deployments["slot_seconds"] > 0) & deployments["slot_seconds"].is_finite()).all():
+        raise InvalidInputError("deployments: slot_seconds must be above 0")
 
 
-def _clean(samples: pl.DataFrame) -> pl.DataFrame:
-    """Make impossible values null and drop the rows that have nothing left."""
-    value = pl.col(*METRICS)
-    # Zero by name: -0.0 and 0.0 must not differ by which of two equal rows came first.
-    possible = pl.when(value == 0).then(0.0).when((value > 0) & value.is_finite()).then(value)
-    # Without requests there is neither a latency nor an error rate; the SDK reports 0 for both.
-    served = pl.when(pl.col(Metric.REQUESTS_PER_SEC).ne_missing(0.0)).then(
-        pl.col(Metric.LATENCY_P95, Metric.ERROR_RATE)
-    )
-    return (
-        samples.select(SAMPLES.names())
-        .with_columns(possible.name.keep())
-        .with_columns(served.name.keep())
-        .filter(pl.any_horizontal(value.is_not_null()))
-    )
+class _Readings(NamedTuple):
+    """Samples as columns, in the order they came; moments in microseconds since 1970."""
 
+    row: Rows
+    phase: Rows  # position in `PHASES`
+    slot_us: Rows
+    sequence_index: Rows
+    source_us: Rows  # `NEVER` where the target says nothing
+    values: Array  # shape (5, samples)
 
-def _baseline(rows: pl.DataFrame) -> pl.DataFrame:
-    before = rows.filter(pl.col("phase").is_null(), pl.col("slot_at") < pl.col("triggered_at"))
-    pre = rows.filter(pl.col("phase") == Phase.PRE.value).join(before, on="row", how="anti")
-    both = pl.concat(
-        [
-            before.with_columns(source=pl.lit("baseline")),
-            pre.with_columns(source=pl.lit("pre")),
-        ]
-    )
-    return _merge(both, "row", "source", "slot_at")
-
-
-def _post(rows: pl.DataFrame) -> pl.DataFrame:
-    planned = rows.filter(
-        pl.col("phase") == Phase.POST.value,
-        pl.col("sequence_index") >= 0,
-        pl.col("sequence_index") < pl.col("post_slots"),
-    )
-    return _merge(planned, "row", "sequence_index")
-
-
-def _merge(rows: pl.DataFrame, *slot: str) -> pl.DataFrame:
-    """One row per slot: of several readings of it the worst of each metric counts."""
-    # Least and greatest come out the same in any order, and a worse reading never hides.
-    falls = pl.col(Metric.REQUESTS_PER_SEC).min()
-    rises = pl.col(*(metric for metric in METRICS if metric != Metric.REQUESTS_PER_SEC)).max()
-    return rows.group_by(slot).agg(falls, rises).sort(slot)
-
-
-def _count(plan: pl.DataFrame, baseline: pl.DataFrame, post: pl.DataFrame) -> pl.DataFrame:
-    before = baseline.group_by("row").agg(
-        baseline_source=pl.col("source").first(), baseline_n=pl.len()
-    )
-    idle = pl.col(Metric.REQUESTS_PER_SEC) == 0
-    after = post.group_by("row").agg(post_n=pl.len(), idle_n=idle.sum())
-    counted = (
-        plan.join(before, on="row", how="left")
-        .join(after, on="row", how="left")
-        .with_columns(
-            pl.col("baseline_source").fill_null("none"),
-            pl.col("baseline_n", "post_n", "idle_n").fill_null(0),
+    def pick(self, chosen: NDArray[np.bool_]) -> _Readings:
+        if chosen.all():
+            return self
+        row, phase, slot_us, sequence_index, source_us, values = self
+        return _Readings(
+            row[chosen],
+            phase[chosen],
+            slot_us[chosen],
+            sequence_index[chosen],
+            source_us[chosen],
+            values[:, chosen],
         )
-        .sort("row")
+
+
+def _read(samples: pl.DataFrame, plan: pl.DataFrame) -> _Readings:
+    said = "source_at" in samples.columns
+    phase = pl.col("phase").replace_strict(
+        {name: code for code, name in enumerate(PHASES)}, default=None, return_dtype=pl.Int64
     )
-    return counted.with_columns(coverage_ratio=share(counted["post_n"], counted["post_slots"]))
+    found = (
+        samples.lazy()
+        .select(
+            "deployment_id",
+            *METRICS,
+            pl.when(pl.col("phase").is_null()).then(0).otherwise(phase).alias("phase"),
+            pl.col("slot_at").dt.timestamp("us"),
+            pl.col("sequence_index").cast(pl.Int64).fill_null(-1),
+            (pl.col("source_at") if said else pl.lit(None, MOMENT))
+            .dt.timestamp("us")
+            .fill_null(NEVER)
+            .alias("source_at"),
+        )
+        .drop_nulls(["phase", "slot_at"])
+        .join(plan.lazy().select("deployment_id", pl.col("row").cast(pl.Int64)), on="deployment_id")
+        .collect()
+    )
+    values = clean(np.stack([found[name].fill_null(np.nan).to_numpy() for name in METRICS]))
+    readings = _Readings(
+        row=found["row"].to_numpy(),
+        phase=found["phase"].to_numpy(),
+        slot_us=found["slot_at"].to_numpy(),
+        sequence_index=found["sequence_index"].to_numpy(),
+        source_us=found["source_at"].to_numpy(),
+        values=values,
+    )
+    return readings.pick(np.any(~np.isnan(values), axis=0, keepdims=True)[0])
+
+
+def _near(plan: pl.DataFrame, neighbours: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of a deployment (row) and another one of its service."""
+    return (
+        plan.select("row", "service_id", own_id="deployment_id")
+        .join(neighbours.select(NEIGHBOURS.names()), on="service_id")
+        .filter(pl.col("own_id") != pl.col("deployment_id"))
+    )
+
+
+def _confounders(plan: pl.DataFrame, near: pl.DataFrame) -> pl.Series:
+    """Ids of the neighbours whose time overlaps roll-out or post window, for every deployment."""
+    window = pl.duration(microseconds=pl.col("post_slots") * pl.col("slot_seconds") * 1e6)
+    named = (
+        near.join(plan.select("row", "triggered_at", end=pl.col("finished_at") + window), on="row")
+        .filter(pl.col("started_at") < pl.col("end"), pl.col("ended_at") > pl.col("triggered_at"))
+        .group_by("row")
+        .agg(confounders=pl.col("deployment_id").unique().sort())
+    )
+    joined = plan.select("row").join(named, on="row", how="left", maintain_order="left")
+    return joined["confounders"].fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
+
+
+def _baseline(readings: _Readings, plan: pl.DataFrame, near: pl.DataFrame) -> tuple[Slots, Rows]:
+    """The samples of the best source each deployment has, and which source that is."""
+    triggered = plan["triggered_at"].dt.timestamp("us").to_numpy()
+    early = (readings.phase > 0) | (readings.slot_us < triggered[readings.row])
+    found = readings.pick((readings.phase < len(SOURCES)) & early)
+    found = found.pick(~_inside(found, near.filter("bad")))
+    best = _best_source(found, plan.height)
+    found = found.pick(found.phase == best[found.row])
+    slots = merge(found.row, found.slot_us, found.slot_us, found.values)
+    age = (triggered[slots.row] - slots.extra) / 1e6
+    return slots._replace(extra=age), best
+
+
+def _best_source(found: _Readings, size: int) -> Rows:
+    """The first source that has a sample; a substitute if that one is too thin to compare with."""
+    cells = found.row * len(SOURCES) + found.phase
+    counts = np.bincount(cells, minlength=size * len(SOURCES)).reshape(size, len(SOURCES))
+    counts = np.concatenate([counts, np.zeros((size, 1), dtype=np.int64)], axis=1)
+    first = np.where(counts.any(axis=1), (counts > 0).argmax(axis=1), len(SOURCES))
+    thin = counts[np.arange(size), first] < LEAST_SAMPLES
+    solid = counts >= LEAST_SAMPLES
+    solid[:, : SOURCES.index("previous")] = False
+    return np.where(thin & solid.any(axis=1), solid.argmax(axis=1), first)
+
+
+def _inside(found: _Readings, bad: pl.DataFrame) -> NDArray[np.bool_]:
+    """Which continuous samples are from the time of a deployment that did harm."""
+    inside = np.zeros(found.row.size, dtype=np.bool_)
+    moments = bad.select("row", pl.col("started_at", "ended_at").dt.timestamp("us"))
+    for row, start, end in moments.iter_rows():
+        inside |= (
+            (found.row == row)
+            & (found.phase == 0)
+            & (found.slot_us >= start)
+            & (found.slot_us <= end)
+        )
+    return inside
+
+
+def _post(readings: _Readings, plan: pl.DataFrame) -> Slots:
+    slots = plan["post_slots"].cast(pl.Int64).to_numpy()
+    index = readings.sequence_index
+    planned = (index >= 0) & (index < slots[readings.row])
+    found = readings.pick((PHASES.index(Phase.POST.value) == readings.phase) & planned)
+    finished = plan["finished_at"].dt.timestamp("us").to_numpy()
+    said = np.where(found.source_us == NEVER, np.nan, (found.source_us - finished[found.row]) / 1e6)
+    return merge(found.row, found.sequence_index, said, found.values)
+
+
+def _count(plan: pl.DataFrame, before: Slots, after: Slots) -> pl.DataFrame:
+    idle = after.values[METRICS.index(Metric.REQUESTS_PER_SEC)] == 0
+    baseline_n, post_n, idle_n = (
+        np.bincount(rows, minlength=plan.height)
+        for rows in (before.row, after.row, after.row[idle])
+    )
+    return plan.with_columns(
+        pl.Series("baseline_n", baseline_n),
+        pl.Series("post_n", post_n),
+        pl.Series("idle_n", idle_n),
+        # In numpy: Polars divides by a column of one row with its reciprocal, and 3 of 5 is then
+        # a little more than 0.6.
+        pl.Series("coverage_ratio", post_n / plan["post_slots"].cast(pl.Float64).to_numpy()),
+    )

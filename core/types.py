@@ -237,57 +237,6 @@ class MissedSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What one metric contributed to a verdict.
-
-    Attributes:
-        baseline_source: `baseline`, `pre` or `none`.
-        baseline_n: Baseline samples used.
-        post_n: Post samples used.
-        expected: Baseline mean, in the metric's unit; None without a baseline.
-        observed: Mean of the post window, in the metric's unit; None without samples.
-        threshold: The level a slot must not cross, in the metric's unit; None if not applicable.
-        exceedance_ratio: Share of post slots beyond the threshold, 0..1.
-        tolerance_ratio: Share of post slots that may lie beyond it, 0..1.
-        failed: Whether the metric contributes to an alarm.
-    """
-
-    metric: Metric
-    baseline_source: str
-    baseline_n: int
-    post_n: int
-    expected: float | None
-    observed: float | None
-    threshold: float | None
-    exceedance_ratio: float | None
-    tolerance_ratio: float
-    failed: bool
-    attribution: Attribution | None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Everything the judge says of one deployment.
-
-    Attributes:
-        conclusive: False when the data could not have carried a verdict.
-        reason_code: Machine-readable reason, see docs/method.md.
-        confidence: 0..1, meaning defined by the policy.
-        coverage_ratio: Share of planned post slots that carry a sample, 0..1.
-    """
-
-    deployment_id: UUID
-    policy: str
-    verdict: Verdict
-    conclusive: bool
-    reason_code: str
-    confidence: float
-    coverage_ratio: float
-    evidence: tuple[Evidence, ...]
-    as_of: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Hint:
     """One composite diagnosis (SDH hint) with what to do about it."""
 

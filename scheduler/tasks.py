@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 import structlog
@@ -48,7 +48,7 @@ class Context:
     pool: Pool
     vault: Vault
     collector: Collector
-    policy: Policy
+    policy: Policy[Any]
     settings: Settings
 
 
@@ -233,6 +233,7 @@ def _windows(deployment: Deployment, frame: pl.DataFrame) -> windows.Windows:
         [
             {
                 "deployment_id": identity,
+                "service_id": f"{deployment.project_id}/{deployment.env}",
                 "triggered_at": deployment.triggered_at,
                 "finished_at": deployment.finished_at,
                 "post_slots": deployment.post_slots,

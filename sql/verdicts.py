@@ -10,16 +10,8 @@ from uuid import UUID
 import asyncpg
 
 from core.database import Connection
-from core.types import (
-    METRICS,
-    Attribution,
-    Evidence,
-    Hint,
-    Judgement,
-    Metric,
-    Severity,
-    Verdict,
-)
+from core.judgement import Evidence, Judgement
+from core.types import METRICS, Attribution, Hint, Metric, Severity, Verdict
 from sql.texts import query
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from analytics.hints import CATALOGUE
-from analytics.judge import ReasonCode
+from analytics.reasons import ReasonCode
 from core.settings import Settings
 from core.types import CollectCode
 

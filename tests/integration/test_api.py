@@ -11,9 +11,10 @@ import pytest
 
 from api.app import create_app
 from core.database import Connection
+from core.judgement import Evidence, Judgement
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Evidence, Hint, Judgement, Metric, Severity, Verdict
+from core.types import Hint, Metric, Severity, Verdict
 from sql import deployments, projects, verdicts
 
 ENDPOINT = "http://127.0.0.1:9/seqpulse-metrics"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import polars as pl
 import pytest
 
 from analytics import judge, policy, windows
-from core.types import Judgement
+from analytics.profile import ServiceProfile
+from core.judgement import Judgement
 
 Sample: TypeAlias = Mapping[str, object]
 Frames: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
@@ -57,20 +58,28 @@ def build_frames(
     ]
     samples = pl.DataFrame(
         [{"deployment_id": deployment_id, **row} for row in rows],
-        schema=windows.SAMPLES,
+        schema=windows.SAMPLES | {"source_at": windows.MOMENT},
         strict=False,
     )
     deployments = pl.DataFrame(
-        [[deployment_id, TRIGGERED_AT, FINISHED_AT, post_slots, 60.0]],
+        [[deployment_id, "shop/prod", TRIGGERED_AT, FINISHED_AT, post_slots, 60.0]],
         schema=windows.DEPLOYMENTS,
         orient="row",
     )
     return deployments, samples
 
 
+def judge_frames(
+    frames: Iterable[Frames],
+    rule: policy.Policy[Any],
+    profiles: Mapping[str, ServiceProfile] | None = None,
+) -> list[Judgement]:
+    deployments, samples = (pl.concat(part, how="diagonal") for part in zip(*frames, strict=True))
+    return judge.judge(windows.split(deployments, samples), rule, AS_OF, profiles)
+
+
 def verify_frames(frames: Iterable[Frames]) -> list[Judgement]:
-    deployments, samples = (pl.concat(part) for part in zip(*frames, strict=True))
-    return judge.judge(windows.split(deployments, samples), policy.REFERENCE_V2, AS_OF)
+    return judge_frames(frames, policy.REFERENCE_V2)
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +103,27 @@ def verify() -> Callable[..., Judgement]:
 @pytest.fixture(scope="session")
 def verify_all() -> Callable[[Iterable[Frames]], list[Judgement]]:
     return verify_frames
+
+
+@pytest.fixture(scope="session")
+def compare() -> Callable[..., Judgement]:
+    """Judge one deployment by `seqpulse-v1`; a healthy baseline of 30 minutes unless given."""
+
+    def run(
+        profile: ServiceProfile | None = None,
+        rule: policy.Policy[Any] = policy.SEQPULSE_V1,
+        before: Iterable[Sample] = ({},) * 30,
+        after: Sequence[Sample] = (),
+        post_slots: int | None = None,
+    ) -> Judgement:
+        part = build_frames(before=before, after=after, post_slots=post_slots or len(after) or 5)
+        profiles = {} if profile is None else {part[0]["deployment_id"].item(): profile}
+        (judgement,) = judge_frames([part], rule, profiles)
+        return judgement
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def compare_all() -> Callable[..., list[Judgement]]:
+    return judge_frames

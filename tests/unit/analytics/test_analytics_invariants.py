@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.hints import diagnose
-from core.types import METRICS, Judgement, Severity, Verdict
+from core.judgement import Judgement
+from core.types import METRICS, Severity, Verdict
 
 Frames = Callable[..., tuple[pl.DataFrame, pl.DataFrame]]
 VerifyAll = Callable[[Iterable[tuple[pl.DataFrame, pl.DataFrame]]], list[Judgement]]

@@ -5,7 +5,8 @@ from math import nextafter
 
 import pytest
 
-from core.types import Attribution, Evidence, Judgement, Metric
+from core.judgement import Evidence, Judgement
+from core.types import Attribution, Metric
 
 Verify = Callable[..., Judgement]
 LEVELS = {

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from analytics.hints import CATALOGUE, NAMES, diagnose
-from core.types import Hint, Judgement, Metric, Severity, Verdict
+from core.judgement import Judgement
+from core.types import Hint, Metric, Severity, Verdict
 
 Verify = Callable[..., Judgement]
 

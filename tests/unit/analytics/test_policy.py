@@ -15,7 +15,7 @@ def test_finds_a_policy_by_its_name() -> None:
 
 
 def test_names_the_known_policies_but_does_not_echo_the_wrong_one() -> None:
-    with pytest.raises(InvalidInputError, match=r"^policy: not one of reference-v2$"):
+    with pytest.raises(InvalidInputError, match=r"^policy: not one of reference-v2, seqpulse-v1$"):
         policy.find("<script>")
 
 
@@ -29,16 +29,16 @@ def test_names_the_known_policies_but_does_not_echo_the_wrong_one() -> None:
     ],
 )
 def test_secured_thresholds_are_the_decimals_of_the_docs(metric: Metric, level: float) -> None:
-    assert policy.REFERENCE_V2.secured_threshold(metric) == level
+    assert policy.REFERENCE_V2.rules.secured_threshold(metric) == level
 
 
 def test_traffic_has_no_fixed_threshold() -> None:
     with pytest.raises(KeyError):
-        policy.REFERENCE_V2.secured_threshold(Metric.REQUESTS_PER_SEC)
+        policy.REFERENCE_V2.rules.secured_threshold(Metric.REQUESTS_PER_SEC)
 
 
 def test_a_published_policy_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
-        cast("Any", policy.REFERENCE_V2.tolerances)[Metric.CPU_USAGE] = 1.0
+        cast("Any", policy.REFERENCE_V2.rules.tolerances)[Metric.CPU_USAGE] = 1.0
     with pytest.raises(TypeError):
         cast("Any", policy.POLICIES)["mine"] = policy.REFERENCE_V2

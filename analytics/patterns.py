@@ -1,0 +1,97 @@
+"""How a deviation runs through the post window: a step, a ramp, a passing one, a flapping one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from analytics.blocks import Array, Block
+from analytics.compare import NONE, PATTERNS, Flags, Numbers
+from analytics.levels import FLOORS, ORDER, PLACES, SETTLE_SLOTS, TAIL_SLOTS, TRAFFIC, mean, midmean
+from analytics.statistics import normal_tail
+from core.judgement import Pattern
+from core.types import Metric
+
+ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
+STEP, RAMP, TRANSIENT, FLAPPING = (
+    PATTERNS.index(pattern)
+    for pattern in (Pattern.STEP, Pattern.RAMP, Pattern.TRANSIENT, Pattern.FLAPPING)
+)
+
+TREND_P: Final = 0.01
+"""p of the trend test below which a window has a slope."""
+
+TURNS: Final = 4
+"""Crossings of the line between good and bad from which on a metric flaps."""
+
+HOUR: Final = 3600.0
+
+
+def find_patterns(
+    block: Block, expected: Array, least: Array, critical: Array, failed: Flags
+) -> tuple[Numbers, Array]:
+    """Return the pattern of every metric and the slope of those on a ramp.
+
+    Args:
+        block: The windows.
+        expected: Levels without the deployment, in the metrics' units, shape (5, d).
+        least: Smallest effects that matter, on the metrics' own scales, shape (5, d).
+        critical: Effects that are no scatter, shape (5, d).
+        failed: Shape (5, d).
+
+    Returns:
+        Positions in `PATTERNS`, `NONE` for none; and slopes in the metric's unit per hour, NaN
+        where there is no ramp; both of shape (5, d).
+    """
+    pattern = np.full(failed.shape, NONE, dtype=np.int64)
+    slope = np.full(failed.shape, np.nan)
+    worse = _measure(block.after, expected)
+    early = mean(worse[..., :SETTLE_SLOTS]) >= critical
+    late = (
+        midmean(worse[..., -TAIL_SLOTS:])
+        if worse.shape[-1] >= 2 * TAIL_SLOTS
+        else mean(worse[..., -SETTLE_SLOTS:])
+    )
+    pattern[early & (late < critical / 2) & ~failed] = TRANSIENT
+    for metric, row in np.argwhere(failed):
+        bad = worse[metric, row] >= least[metric, row] / 2
+        bad = bad[~np.isnan(worse[metric, row])]
+        sign = -1.0 if metric == PLACES[TRAFFIC] else 1.0
+        grows, growth = _find_trend(sign * block.after[metric, row])
+        if grows:
+            pattern[metric, row] = RAMP
+            slope[metric, row] = sign * growth * HOUR / block.slot_seconds[row]
+        else:
+            turns = int((bad[1:] != bad[:-1]).sum())
+            pattern[metric, row] = FLAPPING if turns >= TURNS else STEP
+    return pattern, slope
+
+
+def _measure(after: Array, expected: Array) -> Array:
+    """How much worse every slot is than expected, on the metric's own scale."""
+    floors = np.zeros((len(ORDER), 1, 1))
+    for place, floor in zip(PLACES, FLOORS, strict=True):
+        floors[place] = floor
+    worse = np.log(np.maximum(after, floors) / expected[..., None])
+    worse[PLACES[TRAFFIC]] *= -1
+    worse[ERRORS] = after[ERRORS] - expected[ERRORS, :, None]
+    return worse
+
+
+def _find_trend(values: Array) -> tuple[bool, float]:
+    """Whether values surely rise (Mann, 1945; Kendall), and by how much a slot (Theil, Sen)."""
+    place = np.flatnonzero(~np.isnan(values))
+    known = values[place]
+    n = known.size
+    first, second = np.triu_indices(n, 1)
+    steps = known[second] - known[first]
+    if n < 2 * SETTLE_SLOTS:
+        return False, 0.0
+    score = np.sign(steps).sum()
+    _, ties = np.unique(known, return_counts=True)
+    spread = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
+    if score <= 0 or spread <= 0:
+        return False, 0.0
+    p = float(normal_tail((score - 1) / np.sqrt(spread)))
+    return p < TREND_P, float(np.median(steps / (place[second] - place[first])))
