@@ -206,7 +206,7 @@ def _root(after: Sequence[float], before: Sequence[float], quantile: float) -> t
         groups = [[*moved, *before].count(value) for value in {*moved, *before}]
         tied = sum(t**3 - t for t in groups)
         sigma = (m * n / 12 * (m + n + 1 - tied / ((m + n) * (m + n - 1)))) ** 0.5
-        return (dz - np.sign(dz) * 0.5) / sigma > quantile
+        return bool((dz - np.sign(dz) * 0.5) / sigma > quantile)
 
     low, high = min(after) - max(before), max(after) - min(before)
     if not exceeds(low + 1e-12):
