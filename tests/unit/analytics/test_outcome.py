@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.blocks import Block
+from analytics import windows
 from analytics.compare import ATTRIBUTIONS, NONE, Comparison, blank
 from analytics.outcome import (
     AS_THE_METHOD,
@@ -32,17 +33,8 @@ EITHER = AllOf((AnyOf((Leaf(CPU), Leaf(ERRORS))), Leaf(MEMORY)))
 def _comparison(*rows: str, attribution: Attribution = Attribution.INTRODUCED) -> Comparison:
     """One deployment per text: five letters, `f` failed, `s` failed severely, `.` fine."""
     failed = np.array([[letter in "fs" for letter in row] for row in rows])
-    size = len(rows)
-    empty = np.zeros((5, size, 1))
-    block = Block(
-        rows=np.arange(size),
-        before=empty,
-        age_seconds=empty[0],
-        after=empty,
-        source_seconds=empty[0],
-        slot_seconds=np.full(size, 60.0),
-        continuous=np.ones(size, dtype=np.bool_),
-    )
+    (empty,) = windows.split(windows.DEPLOYMENTS.to_frame(), windows.SAMPLES.to_frame()).blocks
+    block = replace(empty, rows=np.arange(len(rows)))
     said: dict[str, Any] = {
         "failed": failed,
         "severe": np.array([[letter == "s" for letter in row] for row in rows]),

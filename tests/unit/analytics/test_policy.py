@@ -10,7 +10,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from analytics import judge, kayenta, policy, reference, relative, slo, windows
+from analytics import judge, kayenta, policy, reference, slo, windows
 from analytics.outcome import AS_THE_METHOD, AllOf, AnyOf, Leaf, Outcome
 from analytics.policy import load
 from core.errors import InvalidInputError
@@ -95,8 +95,7 @@ def test_every_shipped_file_is_a_policy_of_its_own_name() -> None:
     assert len({each.digest for each in policy.POLICIES.values()}) == len(policy.POLICIES)
 
 
-def test_shipped_files_say_what_the_code_does_without_them() -> None:
-    assert policy.find("seqpulse-v1").rules == relative.Rules()
+def test_the_defaults_of_the_kayenta_method_are_those_of_the_shipped_file() -> None:
     assert policy.find("kayenta-compatible").rules == kayenta.Rules()
 
 
