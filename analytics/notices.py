@@ -85,7 +85,7 @@ NOTICES: Final = (
         "cold_start",
         Severity.INFO,
         "A rough start that is over",
-        "For a while after the deploy it was worse, and then it recovered: {found}.",
+        "Right after the deploy it was worse, then it recovered. Over the whole window: {found}.",
         (
             "Nothing is to be done for this deploy.",
             "Warm up caches, pools and compiled code before an instance takes traffic.",

@@ -77,7 +77,8 @@ def describe(evidence: Evidence) -> str:
         f"{NAMES[metric][0]} {amount(metric, evidence.observed)} "
         f"against {amount(metric, evidence.expected)} {when}{_change(evidence)}"
     )
-    if not evidence.exceedance_ratio or evidence.threshold is None:
+    # Where the size of the change was measured, that says more than how many slots cross a line.
+    if not evidence.exceedance_ratio or evidence.threshold is None or evidence.effect is not None:
         return sentence
     side = "below" if metric is Metric.REQUESTS_PER_SEC else "above"
     slots = round(evidence.exceedance_ratio * evidence.post_n)

@@ -101,6 +101,10 @@ JUDGEMENT = Judgement(
             "latency p95 59.3 ms against 38 ms before the deploy",
         ),
         (
+            replace(NEUTRAL, threshold=50.0, exceedance_ratio=0.8, effect=0.56),
+            "latency p95 59.3 ms against 38 ms before the deploy (+56 %)",
+        ),
+        (
             replace(NEUTRAL, expected=None, observed=None),
             "latency p95 an unknown level against an unknown level before the deploy",
         ),
