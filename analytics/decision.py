@@ -12,7 +12,8 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import NONE, Comparison, Decision, Flags, Numbers
-from analytics.reasons import CODES, CONCLUSIVE, Penalty, ReasonCode
+from analytics.quality import assess_quality
+from analytics.reasons import CODES, CONCLUSIVE, ReasonCode
 
 INCONCLUSIVE_CONFIDENCE: Final = 0.5
 """Most confidence an inconclusive verdict may have."""
@@ -39,11 +40,12 @@ def count(values: Array) -> Numbers:
     return np.ascontiguousarray((~np.isnan(values)).sum(axis=-1).T)
 
 
-def measure_coverage(block: Block) -> Array:
-    """Return the share of planned post slots that carry a sample, shape (d,), 0..1."""
-    samples = (~np.isnan(block.after)).any(axis=0).sum(axis=-1)
-    coverage: Array = samples / block.after.shape[-1]
-    return coverage
+def find_usable(block: Block, coverage_ratio: float) -> Flags:
+    """Return whether the data can carry a failure: covered and fresh, shape (d,)."""
+    quality = assess_quality(block, min_values=1)
+    covered = quality.samples / block.after.shape[-1] >= coverage_ratio
+    usable: Flags = covered & ~quality.stuck
+    return usable
 
 
 def decide(
@@ -56,27 +58,27 @@ def decide(
     harmless: ReasonCode,
 ) -> Decision:
     """Make one decision of each deployment's comparisons; the reasons are those to give."""
-    coverage = measure_coverage(block)
-    thin = comparison.post_n / block.after.shape[-1] < needs.coverage_ratio
-    no_baseline = comparison.baseline_n == 0
+    quality = assess_quality(block, min_values=1)
+    coverage = quality.samples / block.after.shape[-1]
+    missing = comparison.post_n / block.after.shape[-1] < needs.coverage_ratio
+    if needs.baseline:
+        missing |= comparison.baseline_n == 0
     choices = {
         ReasonCode.NO_POST_SAMPLES: coverage == 0,
         ReasonCode.INSUFFICIENT_POST_SAMPLES: coverage < needs.coverage_ratio,
+        ReasonCode.STALE_SOURCE: quality.stuck,
         severe: comparison.severe.any(axis=1),
         failed: comparison.failed.any(axis=1),
-        ReasonCode.NO_BASELINE: needs.baseline & no_baseline.all(axis=1),
-        ReasonCode.METRIC_MISSING: (needs.judged & (thin | (needs.baseline & no_baseline))).any(
-            axis=1
-        ),
+        ReasonCode.NO_BASELINE: needs.baseline & (comparison.baseline_n == 0).all(axis=1),
+        ReasonCode.METRIC_MISSING: (needs.judged & missing).any(axis=1),
     }
     numbers = [CODES.index(reason) for reason in choices]
     reason: Numbers = np.select([*choices.values()], numbers, CODES.index(harmless))
     conclusive = np.array([code in CONCLUSIVE for code in CODES])[reason]
-    size = block.rows.size
     return Decision(
         reason=reason,
         confidence=np.where(conclusive, coverage, np.minimum(coverage, INCONCLUSIVE_CONFIDENCE)),
-        quality_ratio=np.ones(size),
-        penalties=np.zeros((size, len(Penalty)), dtype=np.bool_),
-        decided_at=np.full(size, NONE, dtype=np.int64),
+        quality_ratio=quality.ratio,
+        penalties=quality.penalties,
+        decided_at=np.full(block.rows.size, NONE, dtype=np.int64),
     )

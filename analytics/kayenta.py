@@ -26,7 +26,7 @@ from analytics.compare import (
     Numbers,
     blank,
 )
-from analytics.decision import Needs, count, measure_coverage
+from analytics.decision import Needs, count, find_usable
 from analytics.decision import decide as decide_plainly
 from analytics.profile import Stack
 from analytics.reasons import ReasonCode
@@ -101,8 +101,8 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     expected, observed = average(block.before), average(block.after)
     shift, low, high = _shift(block, rules.confidence_level)
     worse, better = _classify(shift, low, high, observed / expected, rules)
-    covered = (measure_coverage(block) >= rules.min_coverage_ratio)[:, None]
-    judged = worse & _judged(rules) & covered
+    usable = find_usable(block, rules.min_coverage_ratio)[:, None]
+    judged = worse & _judged(rules) & usable
     score = _score(judged, (baseline_n > 0) & (post_n > 0), rules)[:, None]
     failed = judged & (score < rules.pass_score)
     effect, effect_low, effect_high = (_scale(each, expected) for each in (shift, low, high))

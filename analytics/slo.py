@@ -13,7 +13,7 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, Numbers, blank
-from analytics.decision import Needs, count, measure_coverage
+from analytics.decision import Needs, count, find_usable
 from analytics.decision import decide as decide_plainly
 from analytics.profile import Stack
 from analytics.reasons import ReasonCode
@@ -81,10 +81,10 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     del profiles
     baseline_n, post_n = count(block.before), count(block.after)
     bad = _miss(block.after, rules)
-    covered = (measure_coverage(block) >= rules.min_coverage_ratio)[:, None]
-    failed = _fail(bad, rules) & covered
+    usable = find_usable(block, rules.min_coverage_ratio)[:, None]
+    failed = _fail(bad, rules) & usable
     breached = _fail(_miss(block.before, rules), rules)
-    attribution = np.where(covered, _attribute(failed, breached, baseline_n, post_n), NONE)
+    attribution = np.where(usable, _attribute(failed, breached, baseline_n, post_n), NONE)
     introduced = attribution == ATTRIBUTIONS.index(Attribution.INTRODUCED)
     judged = np.broadcast_to(_judged(rules), failed.shape)
     known = judged & (post_n > 0)
