@@ -189,7 +189,7 @@ def test_a_leak_tells_how_long_the_memory_lasts(frames: Frames) -> None:
 def test_a_diagnosis_tells_size_and_certainty(frames: Frames) -> None:
     (hint,) = _hints(frames, _window(15, latency_p95=2.0))
     sentence = (
-        r"Requests take too long: latency p95 (9\d|10\d)(\.\d)? ms against (49|50)(\.\d)? ms before the "
-        r"deploy \(\+(9\d|10\d)(\.\d)? %, 95 % interval \+[\d.]+ % to \+[\d.]+ %\)\."
+        r"Requests take too long: latency p95 (9\d|10\d)(\.\d)? ms against (49|50)(\.\d)? ms "
+        r"before the deploy \(\+(9\d|10\d)(\.\d)? %, 95 % interval \+[\d.]+ % to \+[\d.]+ %\)\."
     )
     assert re.fullmatch(sentence, hint.diagnosis)
