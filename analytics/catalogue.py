@@ -13,6 +13,8 @@ from core.types import Metric
 
 TRAFFIC, LATENCY, ERRORS, CPU, MEMORY = Metric
 
+ANY_SEVERE: Final = frozenset((metric, Trait.SEVERE) for metric in Metric)
+
 FAILURES: Final = (
     Rule(
         "traffic_overload",
@@ -29,7 +31,7 @@ FAILURES: Final = (
         some=frozenset((metric, Trait.FAILED) for metric in (LATENCY, ERRORS, CPU)),
         given=frozenset({(TRAFFIC, Trait.SURGED)}),
         # What is bad enough for a rollback is not to be excused by a busy hour.
-        unless=frozenset((metric, Trait.SEVERE) for metric in Metric),
+        unless=ANY_SEVERE,
     ),
     Rule(
         "partial_outage",
@@ -97,6 +99,8 @@ FAILURES: Final = (
             "Watch a second window before you decide.",
         ),
         some=frozenset((metric, Trait.FLAPPING) for metric in Metric),
+        # Where a rollback is recommended, what fails is the news, not that it does so in bursts.
+        unless=ANY_SEVERE,
     ),
     Rule(
         "routing_failure",

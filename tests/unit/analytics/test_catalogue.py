@@ -136,12 +136,12 @@ CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
     "flapping": (
         [
             Case({LATENCY: {"failed": True, "pattern": Pattern.FLAPPING}}),
-            Case({ERRORS: {"failed": True, "severe": True, "pattern": Pattern.FLAPPING}}),
             Case({CPU: {"pattern": Pattern.FLAPPING}}),
         ],
         [
             Case({LATENCY: FAILED}),
             Case({LATENCY: {"failed": True, "pattern": Pattern.FLAPPING}, CPU: FAILED}),
+            Case({ERRORS: {"failed": True, "severe": True, "pattern": Pattern.FLAPPING}}),
         ],
     ),
     "routing_failure": (

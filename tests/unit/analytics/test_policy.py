@@ -10,7 +10,8 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from analytics import judge, kayenta, policy, reference, slo, windows
+from analytics import judge, kayenta, policy, reference, relative, slo, windows
+from analytics.gauges import Minimum
 from analytics.outcome import AS_THE_METHOD, AllOf, AnyOf, Leaf, Outcome
 from analytics.policy import load
 from core.errors import InvalidInputError
@@ -156,6 +157,21 @@ def test_the_digest_is_of_the_content(write: Write) -> None:
         assert load(write(STRICTER.replace(old, new, 1))).digest != shop.digest
 
 
+@pytest.mark.parametrize("name", policy.POLICIES)
+def test_every_policy_takes_an_outcome(write: Write, name: str) -> None:
+    mine = load(write(f'name = "mine"\nextends = "{name}"\n[verdict]\nrollback = "cpu_usage"\n'))
+    assert mine.outcome == Outcome(rollback=Leaf(CPU))
+    assert mine.digest != policy.find(name).digest
+
+
+def test_only_what_has_a_weight_can_fail_kayenta(write: Write) -> None:
+    base = replace(policy.find("kayenta-compatible"), name="base")
+    known = {"base": replace(base, rules=replace(base.rules, weights={CPU: 1.0}))}
+    text = 'name = "mine"\nextends = "base"\n[verdict]\nwarning = "memory_usage"\n'
+    with pytest.raises(InvalidInputError, match=r"memory_usage can never fail under these rules$"):
+        load(write(text), known)
+
+
 def _judge(frames: Frames, chosen: policy.Policy[Any], *bad: dict[str, float]) -> Judgement:
     slot = {name: value for each in bad for name, value in each.items()}
     made = frames(before=[{}] * 10, after=[slot] * 5)
@@ -228,6 +244,10 @@ OF_SLO = HEAD + 'extends = "slo"\n'
         ),
         (HEAD + 'method = "slo"', "rules.objectives: missing"),
         (
+            HEAD + 'extends = "reference-v2"\n[rules.thresholds]\nrequests_per_sec = 1',
+            "rules.thresh",
+        ),
+        (
             HEAD + 'extends = "kayenta-compatible"\n[rules]\ntolerance_ratio = 2',
             "rules.tolerance_ratio: must be in 0..1",
         ),
@@ -260,5 +280,29 @@ def test_a_wrong_file_is_refused_by_file_and_key(write: Write, text: str, messag
 )
 def test_fixed_thresholds_must_make_sense(numbers: dict[str, Any], message: str) -> None:
     rules: reference.Rules = policy.REFERENCE_V2.rules
+    with pytest.raises(InvalidInputError, match=f"^{message}"):
+        replace(rules, **numbers)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"minima": {}}, "minima: must name every metric"),
+        (
+            {"minima": dict.fromkeys(Metric, Minimum(0.0, 1.0))},
+            "minima.requests_per_sec: share",
+        ),
+        (
+            {"minima": dict.fromkeys(Metric, Minimum(1.0, 0.0))},
+            "minima.requests_per_sec: share",
+        ),
+        ({"breaches": {REQUESTS: 1.0}}, "breaches: traffic has no level"),
+        ({"breaches": {CPU: 1.1}}, "breaches.cpu_usage: must be at most 1"),
+        ({"bad_share": 1.1}, "bad_share: must be at most 1"),
+        ({"min_coverage_ratio": 1.1}, "min_coverage_ratio: must be at most 1"),
+    ],
+)
+def test_relative_numbers_must_make_sense(numbers: dict[str, Any], message: str) -> None:
+    rules: relative.Rules = policy.SEQPULSE_V1.rules
     with pytest.raises(InvalidInputError, match=f"^{message}"):
         replace(rules, **numbers)
