@@ -31,6 +31,7 @@ from analytics.decision import decide as decide_plainly
 from analytics.profile import Stack
 from analytics.reasons import ReasonCode
 from analytics.reference import average
+from analytics.statistics import mann_whitney
 from core.errors import InvalidInputError
 from core.judgement import Direction
 from core.types import Attribution, Metric
@@ -99,7 +100,7 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     del profiles
     baseline_n, post_n = count(block.before), count(block.after)
     expected, observed = average(block.before), average(block.after)
-    shift, low, high = _shift(block, rules.confidence_level)
+    shift, low, high, u, p = _test(block, rules.confidence_level)
     worse, better = _classify(shift, low, high, observed / expected, rules)
     usable = find_usable(block, rules.min_coverage_ratio)[:, None]
     judged = worse & _judged(rules) & usable
@@ -120,6 +121,8 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
         "effect_low": np.minimum(effect_low, effect_high),
         "effect_high": np.maximum(effect_low, effect_high),
         "test": np.where(np.isnan(shift), NONE, 0),
+        "statistic": u,
+        "p_value": p,
         "contribution": failed / np.maximum(failed.sum(axis=1, keepdims=True), 1),
     }
     return Comparison(**blank(block) | said)
@@ -141,22 +144,24 @@ def _judged(rules: Rules) -> Flags:
     return np.array([metric in rules.weights for metric in ORDER])
 
 
-def _shift(block: Block, confidence_level: float) -> tuple[Array, Array, Array]:
-    """Hodges-Lehmann shift with its confidence interval, each (d, 5); NaN without values.
+def _test(block: Block, confidence_level: float) -> tuple[Array, ...]:
+    """Hodges-Lehmann shift, the ends of its confidence interval, Mann-Whitney's U and its p.
 
-    The ends are those of R's `wilcox.test(conf.int = TRUE, exact = FALSE)`, which Kayenta uses:
-    the differences of pairs where the normal approximation with continuity correction crosses
-    the quantile. Ties across the samples do not count, those within them do.
+    Each has shape (d, 5), NaN without values. The ends are those of R's `wilcox.test(conf.int =
+    TRUE, exact = FALSE)`, which Kayenta uses: the differences of pairs where the normal
+    approximation with continuity correction crosses the quantile. Ties across the samples do not
+    count, those within them do. U counts the pairs that got worse, p is one-sided.
     """
     z = NormalDist().inv_cdf((1 + confidence_level) / 2)
-    found = np.full((3, *block.after.shape[:2]), np.nan)
+    found = np.full((5, *block.after.shape[:2]), np.nan)
     height = max(1, PAIRS // (block.before.shape[-1] * block.after.shape[-1]))
     for place, start in np.ndindex(len(ORDER), -(-block.rows.size // height)):
         rows = slice(start * height, (start + 1) * height)
         before, after = block.before[place, rows], block.after[place, rows]
-        found[:, place, rows] = _shift_of(before, after, z)
-    shift, low, high = np.ascontiguousarray(found.transpose(0, 2, 1))
-    return shift, low, high
+        worse = (after, before) if ORDER[place] is Metric.REQUESTS_PER_SEC else (before, after)
+        found[:3, place, rows] = _shift_of(before, after, z)
+        found[3:, place, rows] = mann_whitney(*worse)
+    return tuple(np.ascontiguousarray(found.transpose(0, 2, 1)))
 
 
 def _shift_of(before: Array, after: Array, z: float) -> Array:

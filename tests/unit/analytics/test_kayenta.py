@@ -77,6 +77,10 @@ def test_one_metric_of_five_is_marginal(frames: Frames, metric: Metric, factor: 
     assert evidence.effect is not None
     assert evidence.effect_high is not None
     assert 0 < evidence.effect_low <= evidence.effect <= evidence.effect_high
+    assert evidence.p_value is not None
+    assert evidence.p_value < 1e-4
+    assert evidence.statistic is not None
+    assert evidence.statistic > 0.95 * 15 * 30
     size = abs(factor - 1) * (0.001 if metric is ERRORS else 1)
     assert evidence.effect == pytest.approx(size, rel=0.05)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics import windows
@@ -116,11 +116,13 @@ EXPRESSIONS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS)
 def test_an_expression_survives_the_way_to_a_file_and_back(expression: Expression) -> None:
     assert parse_outcome({"warning": write(expression)}, "v") == {"warning": expression}
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS, st.lists(st.sampled_from(".fs"), min_size=5, max_size=5))
 def test_only_failures_named_in_the_expression_count(
     expression: Expression, letters: list[str]

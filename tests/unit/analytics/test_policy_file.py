@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.policy_file import LARGEST, fill, merge, plain, read_table, show
@@ -162,6 +162,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.one_of(st.sampled_from([*FULL]), st.text(max_size=3)), JSON, max_size=4))
 def test_no_table_does_anything_but_fill_or_be_refused(changes: dict[str, Any]) -> None:
     try:
