@@ -402,7 +402,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(cases())
 def test_hints_never_contradict_the_verdict(case: Case) -> None:
     judgement, hints = case.judge(), case.diagnose()

@@ -61,7 +61,7 @@ CASES = st.one_of(
 
 
 @pytest.mark.parametrize("name", policy.POLICIES)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(case=CASES)
 def test_hints_never_contradict_the_verdict(
     frames: Frames, name: str, case: dict[str, Any]

@@ -224,7 +224,7 @@ def _root(after: Sequence[float], before: Sequence[float], quantile: float) -> t
 VALUES = st.lists(st.floats(1, 100).map(lambda x: round(x, 3)), min_size=3, max_size=12)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(VALUES, VALUES, st.sampled_from([0.9, 0.95, 0.98]))
 def test_the_interval_is_that_of_the_rank_statistic(
     after: list[float], before: list[float], level: float
