@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -131,6 +132,20 @@ def test_a_policy_of_a_team_can_be_extended_by_a_project(write: Write) -> None:
     cart = load(write(text), {"shop": team})
     assert cart.rules == team.rules
     assert cart.outcome == replace(team.outcome, rollback=Leaf(ERRORS, severe=True))
+
+
+def test_the_example_in_the_docs_is_a_policy(write: Write) -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "policies.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", docs, re.DOTALL)
+    assert load(write(example)) == load(write(STRICTER))
+
+
+@pytest.mark.parametrize("name", ["slo", "kayenta-compatible"])
+def test_the_docs_name_every_number(name: str) -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "policies.md").read_text()
+    assert not [
+        each.name for each in fields(policy.find(name).rules) if f"`{each.name}" not in docs
+    ]
 
 
 def test_json_says_the_same(write: Write) -> None:
