@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf, nan
 from typing import Any
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from analytics import judge, policy, windows
 from analytics.catalogue import FAILURES
 from analytics.hints import diagnose
-from core.types import METRICS, Severity, Verdict
+from analytics.outcome import AllOf, AnyOf, Leaf, Outcome
+from core.types import METRICS, Metric, Severity, Verdict
 
 Frames = Callable[..., tuple[pl.DataFrame, pl.DataFrame]]
 
@@ -60,13 +62,23 @@ CASES = st.one_of(
 )
 
 
-@pytest.mark.parametrize("name", policy.POLICIES)
-@settings(deadline=None, max_examples=80)
+OUTCOME = Outcome(
+    warning=AnyOf((Leaf(Metric.ERROR_RATE, severe=True), Leaf(Metric.LATENCY_P95))),
+    rollback=AllOf((Leaf(Metric.LATENCY_P95), Leaf(Metric.CPU_USAGE))),
+)
+POLICIES = {
+    **policy.POLICIES,
+    **{f"own {name}": replace(each, outcome=OUTCOME) for name, each in policy.POLICIES.items()},
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@settings(deadline=None, max_examples=50)
 @given(case=CASES)
 def test_hints_never_contradict_the_verdict(
     frames: Frames, name: str, case: dict[str, Any]
 ) -> None:
-    (judgement,) = judge.judge(windows.split(*frames(**case)), policy.find(name), AS_OF)
+    (judgement,) = judge.judge(windows.split(*frames(**case)), POLICIES[name], AS_OF)
     hints = diagnose(judgement)
     severities = {hint.severity for hint in hints}
     explained = [metric for hint in hints if hint.rule in EXPLAINING for metric in hint.metrics]
