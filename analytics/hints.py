@@ -6,6 +6,7 @@ explains is not said again by a simpler rule further down. See docs/hints.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from analytics.catalogue import CATALOGUE
@@ -30,11 +31,13 @@ def diagnose(judgement: Judgement, surroundings: Surroundings = NOTHING_KNOWN) -
     """
     seen = read_signals(judgement, surroundings)
     left = seen
-    hints = []
+    fired = []
     for rule in CATALOGUE:
         if explained := _match(rule, left, seen):
             left -= _taken(explained, left)
-            hints.append(_hint(rule, explained, seen, judgement, surroundings))
+            fired.append((rule, explained))
+    words = phrase(judgement, surroundings) if fired else {}
+    hints = [_hint(rule, explained, seen, words) for rule, explained in fired]
     return tuple(sorted(hints, key=lambda hint: RANKS[hint.severity]))
 
 
@@ -65,13 +68,13 @@ def _hint(
     rule: Rule,
     explained: AbstractSet[Signal],
     seen: AbstractSet[Signal],
-    judgement: Judgement,
-    surroundings: Surroundings,
+    words: Mapping[str, str],
 ) -> Hint:
     named = {signal[0] for signal in explained if isinstance(signal, tuple)}
     metrics = tuple(metric for metric in Metric if metric in named)
     severity = rule.severity or _severity(metrics, seen)
-    diagnosis = rule.diagnosis.format_map(phrase(judgement, surroundings, metrics))
+    found = ". And ".join(words[metric] for metric in metrics if metric in words)
+    diagnosis = rule.diagnosis.format(found=found, **words)
     first = (rule.rollback,) if severity is Severity.CRITICAL else ()
     return Hint(rule.id, severity, rule.title, diagnosis, first + rule.actions, metrics)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from analytics.reasons import ReasonCode
@@ -32,18 +32,18 @@ SOURCES: Final[Mapping[str, str]] = {
 }
 """When the expected level was seen, if not right before the deploy."""
 
+TIMES: Final = 9
+"""Growth (as a share) from which on a level is called so many times the other."""
+
 MANY: Final = 3
 """Most deployments that are named one by one."""
 
 
-def phrase(
-    judgement: Judgement, surroundings: Surroundings, found: Iterable[Metric]
-) -> dict[str, str]:
-    """Return the words a diagnosis template may use.
+def phrase(judgement: Judgement, surroundings: Surroundings) -> dict[str, str]:
+    """Return the words a diagnosis template may use, besides `found`.
 
     Returns:
         A sentence for every metric by its name, and
-        found: the sentences about the metrics `found`;
         reason, coverage, values: why the data could not carry a verdict;
         detectable: the smallest effect on each metric that would have been seen;
         time_to_limit: how long until the memory is full;
@@ -52,9 +52,7 @@ def phrase(
         confounders: deployments that overlap.
     """
     by_metric = {each.metric: each for each in judgement.evidence}
-    sentences = {metric: describe(evidence) for metric, evidence in by_metric.items()}
-    return {metric.value: sentence for metric, sentence in sentences.items()} | {
-        "found": ". And ".join(sentences[each] for each in found if each in sentences),
+    return {metric.value: describe(each) for metric, each in by_metric.items()} | {
         "reason": REASONS.get(judgement.reason_code, judgement.reason_code),
         "coverage": f"{100 * judgement.coverage_ratio:.3g} %",
         "values": ", ".join(
@@ -101,9 +99,10 @@ def _number(shown: float) -> str:
 def _effect(metric: Metric, effect: float) -> str:
     """A change in people's eyes: lost traffic is negative, errors are counted in points."""
     # Plus zero: no change is "0", never "-0".
-    signed = 100 * (-effect if metric is Metric.REQUESTS_PER_SEC else effect) + 0.0
-    unit = "points" if metric is Metric.ERROR_RATE else "%"
-    return f"{'+' if signed > 0 else ''}{_number(signed)} {unit}"
+    signed = (-effect if metric is Metric.REQUESTS_PER_SEC else effect) + 0.0
+    if metric is Metric.ERROR_RATE:
+        return f"{signed * 100:+.3g} points"
+    return f"{_number(1 + signed)} times" if signed >= TIMES else f"{signed * 100:+.3g} %"
 
 
 def _change(evidence: Evidence) -> str:

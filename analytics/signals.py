@@ -19,6 +19,9 @@ SURGE_RATIO: Final = 1.5
 """Traffic as a multiple of what was expected from which on it may itself explain the rest: more
 than the headroom services usually have."""
 
+SURGE_RPS: Final = 1.0
+"""Traffic under which nothing is overloaded by it, req/s."""
+
 
 class Trait(StrEnum):
     """What can be seen of one metric."""
@@ -116,7 +119,7 @@ def _traits(evidence: Evidence) -> Iterator[Trait]:
 def _level_traits(evidence: Evidence) -> Iterator[Trait]:
     if evidence.expected is None or evidence.observed is None:
         return
-    if evidence.observed >= SURGE_RATIO * evidence.expected > 0:
+    if evidence.observed >= max(SURGE_RATIO * evidence.expected, SURGE_RPS):
         yield Trait.SURGED
     change = abs(evidence.observed - evidence.expected)
     # A share of few errors says nothing: what did not fail and did not surely move is steady.

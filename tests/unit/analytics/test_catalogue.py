@@ -99,11 +99,13 @@ CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
         [
             Case({TRAFFIC: SURGE, LATENCY: FAILED}),
             Case({TRAFFIC: {"observed": 15.0}, CPU: FAILED}),
+            Case({TRAFFIC: {"observed": 1.0, "expected": 0.1}, CPU: FAILED}),
             Case({TRAFFIC: SURGE, LATENCY: FAILED, ERRORS: FAILED, CPU: FAILED}),
         ],
         [
             Case({TRAFFIC: {"observed": 14.9}, LATENCY: FAILED}),
-            Case({TRAFFIC: {"observed": 18.0, "expected": 0.0}, LATENCY: FAILED}),
+            Case({TRAFFIC: {"observed": 0.9, "expected": 0.1}, LATENCY: FAILED}),
+            Case({TRAFFIC: {"observed": 18.0, "expected": None}, LATENCY: FAILED}),
             Case({TRAFFIC: SURGE, MEMORY: FAILED}),
             Case({TRAFFIC: SURGE, LATENCY: SEVERE}),
             Case({TRAFFIC: SURGE, LATENCY: FAILED, MEMORY: SEVERE}),
