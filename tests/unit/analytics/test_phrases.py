@@ -138,6 +138,10 @@ def test_an_amount_has_its_unit(metric: Metric, level: float | None, text: str) 
         (0.4, 0.6, "60 min"),
         (0.4, 0.1, "6 h"),
         (0.4, 0.01, "2.5 days"),
+        (0.5, 0.26, "115 min"),
+        (0.5, 0.25, "2 h"),
+        (0.5, 0.0105, "48 h"),
+        (0.5, 0.5 / 48, "2 days"),
         (0.4, 1e-9, "2.5e+07 days"),
         (1.0, 0.1, "0 min"),
         (1.2, 0.1, "0 min"),
@@ -191,7 +195,7 @@ def test_a_drift_is_told_from_first_to_last() -> None:
     )
 
 
-@pytest.mark.parametrize(("count", "end"), [(1, "01"), (3, "03"), (5, "03 and 2 more")])
+@pytest.mark.parametrize(("count", "end"), [(1, "01"), (3, "03"), (4, "03 and 1 more")])
 def test_only_some_confounders_are_named(count: int, end: str) -> None:
     others = tuple(UUID(int=number) for number in range(1, count + 1))
     words = phrase(replace(JUDGEMENT, confounders=others), NOTHING_KNOWN)
