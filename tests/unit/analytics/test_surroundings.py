@@ -23,6 +23,9 @@ def _drifts(metric: Metric, levels: Sequence[float]) -> tuple[Drift, ...]:
         (ERRORS, [0.0, 0.001, 0.002, 0.003, 0.004, 0.005]),
         (CPU, [0.3, 0.3, 0.35, 0.38, 0.41, 0.45, 0.45]),
         (MEMORY, [0.5, 0.52, 0.55, 0.58, 0.6, 0.65]),
+        # Levels that stay speak neither for nor against a drift.
+        (CPU, [0.3, 0.3, 0.3, 0.3, 0.38, 0.46, 0.5]),
+        (LATENCY, [0, 1, 2, 3, 4, 5]),
     ],
 )
 def test_steady_growth_in_the_harmful_direction_is_a_drift(
@@ -40,6 +43,7 @@ def test_steady_growth_in_the_harmful_direction_is_a_drift(
         (LATENCY, [120, 110, 101, 95, 90, 80]),  # better
         (LATENCY, [50, 50, 50, 50, 50, 200]),  # one step: its own deployment answers for it
         (LATENCY, [0, 0, 0, 0, 0, 0]),
+        (LATENCY, [*range(13), 0]),  # back where it was
         (TRAFFIC, [5, 6, 7, 8, 9, 10]),
         (ERRORS, [0.0, 0.001, 0.002, 0.003, 0.004, 0.0049]),
         (MEMORY, [0.5, 0.52, 0.55, 0.58, 0.6, 0.64]),
