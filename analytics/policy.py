@@ -15,9 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
+import numpy as np
+
 from analytics import evidence, kayenta, reference, relative, slo
 from analytics.blocks import Block
-from analytics.compare import Comparison, Decision
+from analytics.compare import NONE, Comparison, Decision
 from analytics.outcome import AS_THE_METHOD, Outcome, apply, list_metrics, parse_outcome, write
 from analytics.policy_file import Table, expect, fill, merge, plain, read_table, show
 from analytics.profile import Stack
@@ -77,7 +79,11 @@ class Policy(Generic[R]):
 
     def decide(self, block: Block, comparison: Comparison) -> Decision:
         """Make one decision of each deployment's comparisons."""
-        return self.method.decide(block, comparison, self.rules)
+        decision = self.method.decide(block, comparison, self.rules)
+        if self.outcome == AS_THE_METHOD:
+            return decision
+        # When a verdict was final the method only knows of its own.
+        return replace(decision, decided_at=np.full_like(decision.decided_at, NONE))
 
     @property
     def digest(self) -> str:

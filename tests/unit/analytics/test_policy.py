@@ -224,6 +224,13 @@ def test_every_method_follows_an_outcome(frames: Frames, name: str) -> None:
         assert [each.metric for each in judgement.evidence if each.failed] == [metric]
 
 
+def test_when_a_verdict_was_final_is_unknown_under_an_outcome(frames: Frames) -> None:
+    reference = policy.REFERENCE_V2
+    assert _judge(frames, reference, {"error_rate": 0.5}).decided_at is not None
+    mine = replace(reference, outcome=Outcome(rollback=Leaf(CPU)))
+    assert _judge(frames, mine, {"error_rate": 0.5}).decided_at is None
+
+
 HEAD = 'name = "mine"\n'
 OF_SLO = HEAD + 'extends = "slo"\n'
 
