@@ -137,6 +137,27 @@ def test_small_effects_can_be_allowed(
     assert _judge(frames, rules, after=_window(15, **factors)).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("rules", "slot"),
+    [
+        ({"allowed_increase": 2.0}, {"latency_p95": 100.0}),
+        ({"allowed_decrease": 0.5}, {"requests_per_sec": 5.0}),
+    ],
+)
+def test_an_effect_of_just_the_allowed_size_counts(
+    frames: Frames, rules: dict[str, Any], slot: dict[str, float]
+) -> None:
+    assert _judge(frames, rules, before=[{}] * 30, after=[slot] * 15).verdict is Verdict.WARNING
+
+
+def test_a_metric_without_data_has_no_part_in_the_score(frames: Frames) -> None:
+    blind = [
+        slot | {"cpu_usage": None, "memory_usage": None} for slot in _window(15, latency_p95=2.0)
+    ]
+    judgement = _judge(frames, after=blind)
+    assert judgement.verdict is Verdict.ROLLBACK_RECOMMENDED  # one of three, not one of five
+
+
 def test_errors_out_of_nothing_are_seen(frames: Frames) -> None:
     before = [slot | {"error_rate": 0.0} for slot in _window(30)]
     judgement = _judge(frames, before=before, after=_window(15, error_rate=30.0))
@@ -221,16 +242,19 @@ def _root(after: Sequence[float], before: Sequence[float], quantile: float) -> t
     return low, high
 
 
-VALUES = st.lists(st.floats(1, 100).map(lambda x: round(x, 3)), min_size=3, max_size=12)
+VALUES = st.one_of(
+    st.lists(st.floats(1, 100).map(lambda x: round(x, 3)), min_size=3, max_size=12),
+    st.lists(st.integers(1, 5).map(float), min_size=3, max_size=12),
+).filter(lambda values: len(set(values)) > 1)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=150)
 @given(VALUES, VALUES, st.sampled_from([0.9, 0.95, 0.98]))
 def test_the_interval_is_that_of_the_rank_statistic(
     after: list[float], before: list[float], level: float
 ) -> None:
-    # Values that cannot tie across the samples: there every shift has a statistic of its own.
-    after = [value + 0.0001 * place for place, value in enumerate(after, start=1)]
+    # Ties within a sample, but none across them: there every shift has a statistic of its own.
+    after = [value + 0.00025 for value in after]
     z = NormalDist().inv_cdf((1 + level) / 2)
     shift, low, high = _shift_of(after, before, z)
     assert shift == pytest.approx(median(x - y for x in after for y in before))
