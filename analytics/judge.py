@@ -104,8 +104,8 @@ def _run(
     with np.errstate(all="ignore"):
         for block in windows.blocks:
             known = stack(profiles, [ids[row] for row in block.rows])
-            comparison = policy.method.compare(block, policy.rules, known)
-            outcomes.append((comparison, policy.method.decide(block, comparison, policy.rules)))
+            comparison = policy.compare(block, known)
+            outcomes.append((comparison, policy.decide(block, comparison)))
     order = np.argsort(np.concatenate([block.rows for block in windows.blocks]))
     comparisons, decisions = zip(*outcomes, strict=True)
     return _gather(comparisons, order), _gather(decisions, order)

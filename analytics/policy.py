@@ -1,24 +1,41 @@
 """The policies: a method, its numbers and the name that is stored with every verdict.
 
-A published policy never changes; a better one gets a new name. See docs/method.md.
+A published policy never changes; a better one gets a new name. See docs/policies.md.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from analytics import evidence, reference, relative
+import numpy as np
+
+from analytics import evidence, kayenta, reference, relative, slo
 from analytics.blocks import Block
-from analytics.compare import Comparison, Decision
-from analytics.gauges import Minimum
+from analytics.compare import NONE, Comparison, Decision
+from analytics.outcome import AS_THE_METHOD, Outcome, apply, list_metrics, parse_outcome, write
+from analytics.policy_file import Table, expect, fill, merge, plain, read_table, show
 from analytics.profile import Stack
 from core.errors import InvalidInputError
 from core.types import Metric
 
 R = TypeVar("R")
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+KEYS: Final = ("name", "extends", "method", "rules", "verdict")
+
+
+def _judge_all(rules: object) -> AbstractSet[Metric]:
+    del rules
+    return frozenset(Metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +43,18 @@ class Method(Generic[R]):
     """How to judge: two plain functions over a block and the numbers of type `R` they take.
 
     Attributes:
+        rules: The type of the numbers.
         compare: Sets post window against baseline, metric by metric.
         decide: Makes one decision of each deployment's comparisons.
         tests: Names of the tests `Comparison.test` counts.
+        judged: Which metrics can fail with these numbers.
     """
 
+    rules: type[R]
     compare: Callable[[Block, R, Stack], Comparison]
     decide: Callable[[Block, Comparison, R], Decision]
     tests: tuple[str, ...] = ()
+    judged: Callable[[R], AbstractSet[Metric]] = _judge_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,93 +65,129 @@ class Policy(Generic[R]):
         name: Stored with every verdict.
         method: How to judge.
         rules: The numbers of the method.
+        outcome: Which failures make which verdict, where the method is not to decide that.
     """
 
     name: str
     method: Method[R]
     rules: R
+    outcome: Outcome = AS_THE_METHOD
+
+    def compare(self, block: Block, profiles: Stack) -> Comparison:
+        """Compare every metric of every deployment of `block`."""
+        return apply(self.outcome, self.method.compare(block, self.rules, profiles))
+
+    def decide(self, block: Block, comparison: Comparison) -> Decision:
+        """Make one decision of each deployment's comparisons."""
+        decision = self.method.decide(block, comparison, self.rules)
+        if self.outcome == AS_THE_METHOD:
+            return decision
+        # When a verdict was final the method only knows of its own.
+        return replace(decision, decided_at=np.full_like(decision.decided_at, NONE))
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that stand for method, numbers and outcome."""
+        method = next((name for name, method in METHODS.items() if method is self.method), "")
+        outcome = {
+            "warning": write(self.outcome.warning),
+            "rollback": write(self.outcome.rollback),
+        }
+        content = {"method": method, "rules": plain(self.rules), "verdict": outcome}
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-REFERENCE: Final = Method(reference.compare, reference.decide)
-RELATIVE: Final = Method(relative.compare, relative.decide, evidence.TESTS)
-
-REFERENCE_V2: Final = Policy(
-    "reference-v2",
-    REFERENCE,
-    reference.Rules(
-        thresholds=MappingProxyType(
-            {
-                Metric.LATENCY_P95: 300.0,
-                Metric.ERROR_RATE: 0.01,
-                Metric.CPU_USAGE: 0.80,
-                Metric.MEMORY_USAGE: 0.80,
-            }
-        ),
-        secured_ratio=0.9,
-        tolerances=MappingProxyType(
-            {
-                Metric.REQUESTS_PER_SEC: 0.20,
-                Metric.LATENCY_P95: 0.20,
-                Metric.ERROR_RATE: 0.05,
-                Metric.CPU_USAGE: 0.20,
-                Metric.MEMORY_USAGE: 0.10,
-            }
-        ),
-        traffic_drop_ratio=0.20,
-        traffic_min_rps=0.5,
-        severe=frozenset({Metric.ERROR_RATE, Metric.REQUESTS_PER_SEC}),
-        worsened_ratio=1.25,
-        min_coverage_ratio=0.6,
-        solid_baseline_n=3,
-    ),
+REFERENCE: Final = Method(reference.Rules, reference.compare, reference.decide)
+RELATIVE: Final = Method(relative.Rules, relative.compare, relative.decide, evidence.TESTS)
+KAYENTA: Final = Method(
+    kayenta.Rules, kayenta.compare, kayenta.decide, kayenta.TESTS, kayenta.list_judged
 )
-"""The fixed-threshold rule of the first SeqPulse, kept for compatibility."""
+SLO: Final = Method(slo.Rules, slo.compare, slo.decide, judged=slo.list_judged)
 
-SEQPULSE_V1: Final = Policy(
-    "seqpulse-v1",
-    RELATIVE,
-    relative.Rules(
-        minima=MappingProxyType(
-            {
-                Metric.REQUESTS_PER_SEC: Minimum(share=0.20, amount=10.0),
-                Metric.LATENCY_P95: Minimum(share=0.15, amount=2.0),
-                Metric.ERROR_RATE: Minimum(share=0.004, amount=3.0),
-                Metric.CPU_USAGE: Minimum(share=0.12, amount=0.04),
-                Metric.MEMORY_USAGE: Minimum(share=0.08, amount=0.04),
-            }
-        ),
-        false_discovery_rate=0.05,
-        bad_share=0.6,
-        end_share=0.65,
-        breaches=MappingProxyType(
-            {
-                Metric.LATENCY_P95: 300.0,
-                Metric.ERROR_RATE: 0.01,
-                Metric.CPU_USAGE: 0.80,
-                Metric.MEMORY_USAGE: 0.80,
-            }
-        ),
-        severe_errors=0.02,
-        severe_traffic=0.45,
-        severe_requests=30.0,
-        joint_errors=0.01,
-        joint_latency=0.25,
-        joint_traffic=0.25,
-        min_coverage_ratio=0.5,
-        min_values=3,
-        min_requests=60.0,
-    ),
+METHODS: Final[Mapping[str, Method[Any]]] = MappingProxyType(
+    {"relative": RELATIVE, "fixed": REFERENCE, "kayenta": KAYENTA, "slo": SLO}
 )
+"""Every method, as policy files call it."""
+
+
+def load(path: Path, known: Mapping[str, Policy[Any]] | None = None) -> Policy[Any]:
+    """Return the policy in a `.toml` or `.json` file; see docs/policies.md for its keys.
+
+    Args:
+        path: The file.
+        known: Policies it may extend, by name; those that are shipped by default. Its own name
+            must not be among them: a published policy never changes.
+
+    Raises:
+        InvalidInputError: The file cannot be read or is no policy; the text names file and key.
+    """
+    table = read_table(path)
+    try:
+        return parse(table, POLICIES if known is None else known)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path.name}: {error}") from None
+
+
+def parse(table: Table, known: Mapping[str, Policy[Any]]) -> Policy[Any]:
+    """Return the policy in the content of a file; see `load`."""
+    for key in table:
+        if key not in KEYS:
+            raise InvalidInputError(f"{show(key)}: unknown; one of {', '.join(KEYS)}")
+    name = expect(str, table.get("name"), "name")
+    if not NAME.fullmatch(name):
+        raise InvalidInputError("name: must be 1 to 63 of a-z, 0-9, '.', '_', '-'")
+    if name in known:
+        raise InvalidInputError(f"name: {name} is published and never changes; choose another")
+    parent = _parent(table, known)
+    method = _choose("method", table, METHODS) if parent is None else parent.method
+    inherited, outcome = (
+        ({}, AS_THE_METHOD) if parent is None else (plain(parent.rules), parent.outcome)
+    )
+    rules = merge(inherited, expect(dict, table.get("rules", {}), "rules"))
+    filled = fill(method.rules, rules, "rules")
+    expressions = parse_outcome(expect(dict, table.get("verdict", {}), "verdict"), "verdict")
+    for key, expression in expressions.items():
+        for metric in sorted(list_metrics(expression) - method.judged(filled)):
+            raise InvalidInputError(f"verdict.{key}: {metric} can never fail under these rules")
+    return Policy(name, method, filled, replace(outcome, **expressions))
+
+
+def _parent(table: Table, known: Mapping[str, Policy[Any]]) -> Policy[Any] | None:
+    if "extends" not in table:
+        return None
+    if "method" in table:
+        raise InvalidInputError("method: comes from the policy that is extended")
+    return _choose("extends", table, known)
+
+
+V = TypeVar("V")
+
+
+def _choose(key: str, table: Table, options: Mapping[str, V]) -> V:
+    """The option a file names under `key`."""
+    named = expect(str, table.get(key), key)
+    if named not in options:
+        raise InvalidInputError(f"{key}: not one of {', '.join(sorted(options))}")
+    return options[named]
+
+
+def _load_shipped(*names: str) -> Mapping[str, Policy[Any]]:
+    folder = Path(__file__).parent / "policies"
+    return MappingProxyType({name: load(folder / f"{name}.toml", {}) for name in names})
+
+
+POLICIES: Final = _load_shipped("seqpulse-v1", "reference-v2", "kayenta-compatible", "slo")
+"""Every shipped policy by its name."""
+
+SEQPULSE_V1: Final = POLICIES["seqpulse-v1"]
 """Against the service's own baseline and history; the default."""
 
-POLICIES: Final[Mapping[str, Policy[Any]]] = MappingProxyType(
-    {policy.name: policy for policy in (SEQPULSE_V1, REFERENCE_V2)}
-)
-"""Every policy by its name."""
+REFERENCE_V2: Final = POLICIES["reference-v2"]
+"""The fixed-threshold rule of the first SeqPulse, kept for compatibility."""
 
 
 def find(name: str) -> Policy[Any]:
-    """Return the policy called `name`.
+    """Return the shipped policy called `name`.
 
     Raises:
         InvalidInputError: There is none; the text names those there are.

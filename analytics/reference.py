@@ -13,7 +13,8 @@ from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, N
 from analytics.early import find_decision
 from analytics.profile import Stack
 from analytics.reasons import CODES, CONCLUSIVE, Penalty, ReasonCode
-from core.types import Attribution, Metric
+from core.errors import InvalidInputError
+from core.types import SHARES, Attribution, Metric
 
 ROUNDING: Final = 1e-9
 """Relative distance that is noise of binary arithmetic: 20 % under is not more than 20 % under."""
@@ -50,6 +51,21 @@ class Rules:
     worsened_ratio: float
     min_coverage_ratio: float
     solid_baseline_n: int
+
+    def __post_init__(self) -> None:
+        if self.thresholds.keys() != set(Metric) - {Metric.REQUESTS_PER_SEC}:
+            raise InvalidInputError("thresholds: must name every metric but traffic, and no other")
+        if self.tolerances.keys() != set(Metric):
+            raise InvalidInputError("tolerances: must name every metric")
+        for metric in sorted(SHARES):
+            if not self.thresholds[metric] <= 1:
+                raise InvalidInputError(f"thresholds.{metric}: must be at most 1")
+        shares = {f"tolerances.{metric}": ratio for metric, ratio in self.tolerances.items()}
+        for name in ("secured_ratio", "traffic_drop_ratio", "min_coverage_ratio"):
+            shares[name] = getattr(self, name)
+        for name, ratio in shares.items():
+            if not ratio <= 1:
+                raise InvalidInputError(f"{name}: must be at most 1")
 
     def secured_threshold(self, metric: Metric) -> float:
         """Return the level a slot of `metric` must not cross, in the metric's unit.

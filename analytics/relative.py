@@ -29,7 +29,8 @@ from analytics.profile import Stack
 from analytics.quality import Quality, assess_quality
 from analytics.reasons import CODES, CONCLUSIVE, ReasonCode
 from analytics.statistics import find_discoveries, normal_tail
-from core.types import Metric
+from core.errors import InvalidInputError
+from core.types import SHARES, Metric
 
 TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
 LATENCY: Final = ORDER.index(Metric.LATENCY_P95)
@@ -37,6 +38,18 @@ ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
 
 HARM_RATE: Final = 0.05
 """Share of deployments that do harm where teams are good at it (DORA, change failure rate)."""
+
+SHARED: Final = (
+    "false_discovery_rate",
+    "bad_share",
+    "end_share",
+    "severe_errors",
+    "severe_traffic",
+    "joint_errors",
+    "joint_traffic",
+    "min_coverage_ratio",
+)
+"""Numbers of the rules that are shares of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,21 @@ class Rules:
     min_coverage_ratio: float
     min_values: int
     min_requests: float
+
+    def __post_init__(self) -> None:
+        if self.minima.keys() != set(Metric):
+            raise InvalidInputError("minima: must name every metric")
+        for metric, minimum in self.minima.items():
+            if not (minimum.share > 0 and minimum.amount > 0):
+                raise InvalidInputError(f"minima.{metric}: share and amount must be above 0")
+        if Metric.REQUESTS_PER_SEC in self.breaches:
+            raise InvalidInputError("breaches: traffic has no level that is too high")
+        shares = {name: getattr(self, name) for name in SHARED} | {
+            f"breaches.{metric}": self.breaches.get(metric, 0) for metric in sorted(SHARES)
+        }
+        for name, share in shares.items():
+            if not share <= 1:
+                raise InvalidInputError(f"{name}: must be at most 1")
 
 
 def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
