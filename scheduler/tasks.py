@@ -10,29 +10,27 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeAlias
 
-import polars as pl
 import structlog
 
-from analytics import hints, windows
-from analytics.judge import judge as pass_judgement
 from analytics.policy import Policy
 from core.database import Pool
 from core.errors import CollectError, NotFoundError, SeqPulseError
 from core.logs import redact
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import CollectCode, Deployment, MissedSlot, Sample
+from core.types import CollectCode, MissedSlot, Sample
 from ingest.collector import Collector
-from scheduler import queue, retry
+from scheduler import judging, retry
+from scheduler.docket import Docket
 from scheduler.jobs import Job, JobKind, Outcome, Status
-from sql import deployments, projects, samples, verdicts
+from sql import projects
 
 log = structlog.get_logger(__name__)
 
-UNSETTLED_PAUSE_SECONDS: Final = 2.0
 ERROR_LENGTH: Final = 500
 
 
@@ -45,6 +43,8 @@ class Context:
     collector: Collector
     policy: Policy[Any]
     settings: Settings
+    shadows: tuple[Policy[Any], ...] = ()
+    docket: Docket = field(default_factory=Docket)
 
 
 Handler: TypeAlias = Callable[[Job, Context], Awaitable[Outcome]]
@@ -81,33 +81,13 @@ async def collect(job: Job, context: Context) -> Outcome:
 
 
 async def judge(job: Job, context: Context) -> Outcome:
-    """Judge a deployment whose post window is settled and store verdict, evidence and hints."""
+    """Judge a deployment whose post window is settled, together with others that wait for it."""
     if job.deployment_id is None:
         return Outcome(Status.FAILED, last_error="a judge job needs a deployment")
-    async with context.pool.acquire() as conn:
-        if await queue.count_unsettled_post_slots(conn, job.deployment_id):
-            # The safety deadline came before the slots were settled, say after an outage.
-            return Outcome(
-                Status.RETRY,
-                retry_in_seconds=UNSETTLED_PAUSE_SECONDS,
-                last_error="post slots are not settled yet",
-            )
-        deployment, as_of = await deployments.load(conn, job.deployment_id)
-        frame = await samples.load_window(
-            conn, deployment, context.settings.baseline_window_seconds
-        )
-        judgement = pass_judgement(_windows(deployment, frame), context.policy, as_of)[0]
-        diagnosis = hints.diagnose(judgement)
-        first = await verdicts.save(conn, judgement, diagnosis)
-    if first:
-        log.info(
-            "verdict_saved",
-            verdict=judgement.verdict,
-            conclusive=judgement.conclusive,
-            reason_code=judgement.reason_code,
-            hints=[hint.rule for hint in diagnosis],
-        )
-    return Outcome(Status.COMPLETED)
+    seconds = context.settings.baseline_window_seconds
+    policies = judging.Policies(context.policy, context.shadows)
+    judge_all = partial(judging.judge, context.pool, policies, seconds)
+    return await context.docket.call(job.deployment_id, judge_all)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {JobKind.COLLECT: collect, JobKind.JUDGE: judge}
@@ -128,25 +108,6 @@ async def handle(job: Job, context: Context) -> Outcome:
             outcome = _crashed(job, type(error).__name__)
         _report(job, outcome)
         return outcome
-
-
-def _windows(deployment: Deployment, frame: pl.DataFrame) -> windows.Windows:
-    """Return a batch of one."""
-    identity = str(deployment.id)
-    planned = pl.DataFrame(
-        [
-            {
-                "deployment_id": identity,
-                "service_id": f"{deployment.project_id}/{deployment.env}",
-                "triggered_at": deployment.triggered_at,
-                "finished_at": deployment.finished_at,
-                "post_slots": deployment.post_slots,
-                "slot_seconds": deployment.slot_seconds,
-            }
-        ],
-        schema=windows.DEPLOYMENTS,
-    )
-    return windows.split(planned, frame.select(pl.lit(identity).alias("deployment_id"), pl.all()))
 
 
 def _missed(job: Job, error: CollectError) -> Outcome:

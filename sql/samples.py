@@ -1,24 +1,12 @@
-"""Samples and missed slots: written in batches, read as frames."""
+"""Samples and missed slots, written in batches; `sql.windows` reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-
-import polars as pl
 
 from core.database import Connection
-from core.types import METRICS, Deployment, MissedSlot, Sample, Slot
+from core.types import METRICS, MissedSlot, Sample, Slot
 from sql.texts import query
-
-SAMPLES_SCHEMA = pl.Schema(
-    {
-        "slot_at": pl.Datetime("us", "UTC"),
-        "phase": pl.String(),
-        "sequence_index": pl.Int16(),
-        **{metric: pl.Float64() for metric in METRICS},
-    }
-)
 
 
 def _slot_columns(slots: Sequence[Slot]) -> list[list[object]]:
@@ -50,36 +38,4 @@ async def insert_missed(conn: Connection, missed: Sequence[MissedSlot]) -> None:
         *_slot_columns([slot.slot for slot in missed]),
         [slot.code for slot in missed],
         [slot.detail for slot in missed],
-    )
-
-
-async def load_window(
-    conn: Connection, deployment: Deployment, baseline_seconds: float
-) -> pl.DataFrame:
-    """Return the samples a deployment is judged by.
-
-    Returns:
-        Frame of `SAMPLES_SCHEMA` by slot_at: the continuous samples since `baseline_seconds`
-        before the trigger, and the deployment's own `pre` and `post` samples.
-    """
-    since = deployment.triggered_at - timedelta(seconds=baseline_seconds)
-    rows = await conn.fetch(
-        query("samples.window"),
-        deployment.project_id,
-        deployment.env,
-        deployment.id,
-        since,
-        post_window_end(deployment),
-        deployment.triggered_at,
-        deployment.finished_at,
-    )
-    return pl.DataFrame([tuple(row) for row in rows], schema=SAMPLES_SCHEMA, orient="row")
-
-
-def post_window_end(deployment: Deployment) -> datetime:
-    """Return when the last post slot of a finished deployment is over."""
-    if deployment.finished_at is None or not deployment.post_slots or not deployment.slot_seconds:
-        raise ValueError(f"deployment {deployment.id} has no post window yet")
-    return deployment.finished_at + timedelta(
-        seconds=deployment.post_slots * deployment.slot_seconds
     )

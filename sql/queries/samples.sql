@@ -20,14 +20,3 @@ SELECT *
   FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::smallint[],
               $7::text[], $8::text[])
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
-
--- name: window
--- What was read only after the change had begun says nothing of before, whatever its slot.
-SELECT slot_at, phase, sequence_index,
-       requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage
-  FROM metric_samples
- WHERE project_id = $1 AND env = $2 AND slot_at >= $4 AND slot_at <= $5
-   AND CASE WHEN phase IS NULL THEN collected_at <= $6
-            WHEN phase = 'pre' THEN deployment_id = $3 AND collected_at <= $7
-            ELSE deployment_id = $3 END
- ORDER BY slot_at

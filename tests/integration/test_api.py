@@ -445,4 +445,4 @@ async def _save_verdict(conn: Connection, identity: UUID) -> bool:
     )
     metrics = (Metric.LATENCY_P95,)
     hint = Hint("latency_regression", Severity.WARNING, "t", "d", ("look", "fix"), metrics)
-    return await verdicts.save(conn, judgement, [hint])
+    return bool(await verdicts.save(conn, [(judgement, [hint])]))

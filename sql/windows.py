@@ -1,0 +1,148 @@
+"""What deployments are judged by, as frames: one deployment or thousands, live or years later.
+
+Whatever is loaded here comes out the same whenever it is loaded, so that a verdict can be computed
+again: nothing counts that was not known when the last post slot of the deployment was planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import polars as pl
+
+from core.database import Connection
+from core.types import METRICS
+from sql import frames
+from sql.texts import query
+
+MOMENT: Final = pl.Datetime("us", "UTC")
+SOURCES: Final = pl.Series([None, "pre", "post", "previous", "history"], dtype=pl.String)
+"""Phases of samples by their number in the queries."""
+
+DEPLOYMENTS: Final = pl.Schema(
+    {
+        "deployment_id": pl.String(),
+        "project_id": pl.String(),
+        "env": pl.String(),
+        "triggered_at": MOMENT,
+        "finished_at": MOMENT,
+        "post_slots": pl.Int16(),
+        "slot_seconds": pl.Float64(),
+        "settled": pl.Boolean(),
+        "as_of": MOMENT,
+    }
+)
+SAMPLES: Final = pl.Schema(
+    {
+        "place": pl.Int32(),
+        "slot_at": MOMENT,
+        "source": pl.Int16(),
+        "sequence_index": pl.Int16(),
+        **dict.fromkeys(METRICS, pl.Float64()),
+    }
+)
+NEIGHBOURS: Final = pl.Schema(
+    {
+        "service_id": pl.String(),
+        "deployment_id": pl.String(),
+        "started_at": MOMENT,
+        "ended_at": MOMENT,
+        "bad": pl.Boolean(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What deployments are judged by.
+
+    Attributes:
+        deployments: One row per finished deployment: deployment_id, project_id, env, triggered_at,
+            finished_at, post_slots, slot_seconds, settled (no post slot is left to do), as_of (the
+            database's clock), and service_id, which is the deployment's own id: every deployment
+            has its own view of the neighbours.
+        samples: deployment_id, slot_at, phase (null, `pre`, `post`, `previous`, `history`),
+            sequence_index (-1 for none) and the metrics (NaN for none), in any order.
+        neighbours: service_id, deployment_id, started_at, ended_at, bad.
+        profiles: Packed profiles (`analytics.profile`) by deployment id; those of one service
+            may be one and the same object.
+    """
+
+    deployments: pl.DataFrame
+    samples: pl.DataFrame
+    neighbours: pl.DataFrame
+    profiles: Mapping[str, bytes]
+
+
+async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -> Material:
+    """Return what the finished ones of these deployments are judged by.
+
+    Args:
+        conn: Connection.
+        ids: Deployments; those that are close in time cost less together.
+        baseline_seconds: Length of the baseline window.
+    """
+    deployments = await frames.fetch(conn, query("windows.deployments"), [ids], DEPLOYMENTS)
+    deployments = deployments.with_columns(service_id="deployment_id")
+    known = [UUID(each) for each in deployments["deployment_id"]]
+    if not known:
+        return Material(deployments, _samples(deployments, SAMPLES.to_frame()), _nobody(), {})
+    since, until = _enclose(deployments, baseline_seconds)
+    samples = _samples(
+        deployments,
+        await frames.fetch(
+            conn, query("windows.samples"), [known, baseline_seconds, since, until], SAMPLES
+        ),
+    )
+    around = [known, baseline_seconds]
+    return Material(
+        deployments,
+        pl.concat([samples, await _fall_back(conn, deployments, samples)]),
+        await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS),
+        {
+            each: row["packed"]
+            for row in await conn.fetch(query("windows.profiles"), known)
+            for each in row["deployment_ids"]
+        },
+    )
+
+
+async def _fall_back(
+    conn: Connection, deployments: pl.DataFrame, samples: pl.DataFrame
+) -> pl.DataFrame:
+    """Load other baselines for the deployments that have none of their own."""
+    early = samples.filter(pl.col("phase").ne_missing("post"))["deployment_id"].unique()
+    without = deployments.filter(~pl.col("deployment_id").is_in(early.implode()))
+    if without.is_empty():
+        return samples.clear()
+    ids = [UUID(each) for each in without["deployment_id"]]
+    return _samples(without, await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES))
+
+
+def _samples(deployments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Put the deployments' ids and the phases' names in place of their numbers."""
+    return rows.select(
+        deployments["deployment_id"].gather(rows["place"]),
+        "slot_at",
+        SOURCES.gather(rows["source"]).alias("phase"),
+        "sequence_index",
+        *METRICS,
+    )
+
+
+def _enclose(deployments: pl.DataFrame, baseline_seconds: float) -> tuple[datetime, datetime]:
+    """Return two moments between which all windows lie."""
+    post = pl.duration(microseconds=pl.col("post_slots") * pl.col("slot_seconds") * 1e6)
+    since, until = deployments.select(
+        pl.col("triggered_at").min(), until=(pl.col("finished_at") + post).max()
+    ).row(0)
+    room = timedelta(seconds=1)
+    return since - timedelta(seconds=baseline_seconds) - room, until + room
+
+
+def _nobody() -> pl.DataFrame:
+    return NEIGHBOURS.to_frame()
