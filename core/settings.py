@@ -77,11 +77,14 @@ class Settings(BaseSettings):
         3600, description="a deployment without finish is taken over by the next trigger after this"
     )
     policy: str = Field("reference-v2", description="name of the policy that judges")
+    shadow_policies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names of policies whose verdicts are noted beside it, comma-separated"
+    )
     target_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks targets may lie in although not public, comma-separated CIDRs"
     )
 
-    @field_validator("collect_retry_seconds", "target_allow", mode="before")
+    @field_validator("collect_retry_seconds", "shadow_policies", "target_allow", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over anything
         if isinstance(value, str):

@@ -142,6 +142,7 @@ async def _work(url: str, settings: Settings) -> None:
             collector=collector,
             policy=policy.find(settings.policy),
             settings=settings,
+            shadows=tuple(policy.find(name) for name in settings.shadow_policies),
         )
         options = loop.Options(
             concurrency=settings.worker_concurrency,
