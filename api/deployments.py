@@ -97,7 +97,8 @@ async def finish(
             return await _not_finished(conn, deployment_id, project)
         if body.metrics_endpoint is not None:
             await projects.put_target(conn, project.id, deployment.env, body.metrics_endpoint)
-        await queue.enqueue(conn, plan.post_jobs(deployment))
+        jobs = [*plan.post_jobs(deployment), plan.profile_job(deployment)]
+        await queue.enqueue(conn, jobs)
     state.waker.wake()
     log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
     minutes = project.post_slots * state.settings.slot_seconds / 60

@@ -76,9 +76,9 @@ class Settings(BaseSettings):
     abandoned_seconds: Seconds = Field(
         3600, description="a deployment without finish is taken over by the next trigger after this"
     )
-    policy: str = Field("reference-v2", description="name of the policy that judges")
+    policy: str = Field("reference-v2", description="the policy that judges: its name, or a file")
     shadow_policies: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="names of policies whose verdicts are noted beside it, comma-separated"
+        (), description="policies whose verdicts are noted beside it, comma-separated"
     )
     target_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks targets may lie in although not public, comma-separated CIDRs"

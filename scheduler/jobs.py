@@ -16,6 +16,7 @@ class JobKind(StrEnum):
 
     COLLECT = "collect"
     JUDGE = "judge"
+    PROFILE = "profile"
 
 
 class Priority(IntEnum):

@@ -109,7 +109,7 @@ async def _save(conn: Connection, policies: Policies, material: Material) -> Non
     cases = await asyncio.to_thread(prepare, material)
     judgements = await asyncio.to_thread(cases.judge, policies.live)
     judged = [(each, hints.diagnose(each)) for each in judgements]
-    first = await verdicts.save(conn, judged)
+    first = await verdicts.save(conn, judged, policies.live.digest)
     for judgement, diagnosis in judged:
         if judgement.deployment_id in first:
             log.info(
@@ -122,6 +122,7 @@ async def _save(conn: Connection, policies: Policies, material: Material) -> Non
             )
     for shadow in policies.shadows:
         try:
-            await verdicts.save_shadows(conn, await asyncio.to_thread(cases.judge, shadow))
+            said = await asyncio.to_thread(cases.judge, shadow)
+            await verdicts.save_shadows(conn, said, shadow.digest)
         except Exception:  # whatever is wrong with a shadow, the live verdict stands
             log.exception("shadow_failed", policy=shadow.name)

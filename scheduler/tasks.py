@@ -24,10 +24,10 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import CollectCode, MissedSlot, Sample
 from ingest.collector import Collector
-from scheduler import judging, retry
+from scheduler import judging, profiling, retry
 from scheduler.docket import Docket
 from scheduler.jobs import Job, JobKind, Outcome, Status
-from sql import projects
+from sql import deployments, projects
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,27 @@ async def judge(job: Job, context: Context) -> Outcome:
     return await context.docket.call(job.deployment_id, judge_all)
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {JobKind.COLLECT: collect, JobKind.JUDGE: judge}
+async def profile(job: Job, context: Context) -> Outcome:
+    """Make a profile of the service that is being deployed."""
+    if job.deployment_id is None:
+        return Outcome(Status.FAILED, last_error="a profile job needs a deployment")
+    settings = context.settings
+    async with context.pool.acquire() as conn:
+        deployment, _ = await deployments.load(conn, job.deployment_id)
+    await profiling.build(
+        context.pool,
+        deployment,
+        settings.baseline_window_seconds,
+        settings.baseline_interval_seconds,
+    )
+    return Outcome(Status.COMPLETED)
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    JobKind.COLLECT: collect,
+    JobKind.JUDGE: judge,
+    JobKind.PROFILE: profile,
+}
 
 
 async def handle(job: Job, context: Context) -> Outcome:

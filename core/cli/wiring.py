@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
+from analytics import policy
+from analytics.policy import Policy
 from core import settings as configuration
 from core.database import Connection, connect
 from core.errors import DatabaseError
@@ -13,6 +16,16 @@ from core.settings import Settings
 from sql import embedded
 
 T = TypeVar("T")
+
+
+def choose_policy(chosen: str) -> Policy[Any]:
+    """Return the shipped policy of this name, or the one in this `.toml` or `.json` file.
+
+    Raises:
+        InvalidInputError: There is none, or the file is no policy.
+    """
+    path = Path(chosen)
+    return policy.load(path) if path.suffix in (".toml", ".json") else policy.find(chosen)
 
 
 def database_url(settings: Settings) -> str:

@@ -9,7 +9,7 @@ ALTER TABLE verdicts
     ADD COLUMN decided_at    smallint,
     ADD COLUMN profile_until timestamptz;
 COMMENT ON COLUMN verdicts.policy IS 'Name of the policy that judged';
-COMMENT ON COLUMN verdicts.policy_digest IS 'Tells contents of one name apart; null: a built-in policy';
+COMMENT ON COLUMN verdicts.policy_digest IS 'Of its content: another one under the same name differs';
 COMMENT ON COLUMN verdicts.confidence IS '0..1, meaning defined by the policy';
 COMMENT ON COLUMN verdicts.quality_ratio IS 'How sound the data was, 0..1; what the penalties leave';
 COMMENT ON COLUMN verdicts.penalties IS 'What was wrong with the data, see docs/method.md';

@@ -122,7 +122,7 @@ async def test_fifty_triggers_and_finishes_at_once_make_one_deployment_and_one_s
     finishes = await asyncio.gather(*(finish(client, key, identity) for _ in range(50)))
     assert [answer.json()["status"] for answer in finishes].count("accepted") == 1
     assert {answer.json()["status"] for answer in finishes} == {"accepted", "ignored"}
-    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 1 + 1 + 5 + 1
+    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 1 + 1 + 5 + 1 + 1
 
 
 async def test_the_idempotency_header_is_accepted_too(
