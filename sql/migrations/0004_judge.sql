@@ -150,6 +150,16 @@ SELECT deployment_id, project_id, env, branch, finished_at, next_id AS rollback_
 COMMENT ON VIEW report.detected_rollbacks IS
     'Deployments whose predecessor''s branch was deployed again within two hours of their finish';
 
+CREATE VIEW report.deployment_labels AS
+SELECT d.id AS deployment_id, coalesce(f.harmful, true) AS harmful,
+       CASE WHEN f.deployment_id IS NULL THEN 'rollback' ELSE 'feedback' END AS source
+  FROM deployments d
+  LEFT JOIN feedback f ON f.deployment_id = d.id
+  LEFT JOIN report.detected_rollbacks r ON r.deployment_id = d.id
+ WHERE f.deployment_id IS NOT NULL OR r.deployment_id IS NOT NULL;
+COMMENT ON VIEW report.deployment_labels IS
+    'Whether a deployment did harm, where that is known: from feedback, else from a rollback';
+
 CREATE VIEW report.shadow_verdicts AS
 SELECT s.deployment_id, d.project_id, p.name AS project, d.env, d.finished_at, s.policy,
        s.policy_digest, s.verdict, s.conclusive, s.reason_code, s.confidence, s.failed_metrics,
@@ -174,18 +184,15 @@ SELECT policy, policy_digest, live, project,
            / nullif(count(*) FILTER (WHERE harmful), 0) AS recall_ratio
   FROM (SELECT v.policy, v.policy_digest, v.live, p.name AS project, v.conclusive,
                v.conclusive AND v.verdict <> 'ok' AS alarm,
-               coalesce(f.harmful, true) AS harmful,
-               f.harmful IS NOT NULL AS from_feedback
+               l.harmful, l.source = 'feedback' AS from_feedback
           FROM (SELECT deployment_id, policy, policy_digest, verdict, conclusive, true AS live
                   FROM verdicts
                 UNION ALL
                 SELECT deployment_id, policy, policy_digest, verdict, conclusive, false
                   FROM shadow_verdicts) AS v
+          JOIN report.deployment_labels l ON l.deployment_id = v.deployment_id
           JOIN deployments d ON d.id = v.deployment_id
-          JOIN projects p ON p.id = d.project_id
-          LEFT JOIN feedback f ON f.deployment_id = v.deployment_id
-          LEFT JOIN report.detected_rollbacks r ON r.deployment_id = v.deployment_id
-         WHERE f.deployment_id IS NOT NULL OR r.deployment_id IS NOT NULL) AS labelled
+          JOIN projects p ON p.id = d.project_id) AS labelled
  GROUP BY GROUPING SETS ((policy, policy_digest, live, project), (policy, policy_digest, live));
 COMMENT ON VIEW report.policy_accuracy IS
     'How right each policy was where the truth is known: from feedback, else from a rollback';
