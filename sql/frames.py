@@ -20,7 +20,7 @@ EPOCH_MICROSECONDS: Final = 946_684_800_000_000
 
 WIRE: Final = {
     pl.Int16(): ">i2",
-    pl.Int32(): ">i4",
+    pl.Int64(): ">i8",
     pl.Float64(): ">f8",
     pl.Datetime("us", "UTC"): ">i8",
 }

@@ -21,7 +21,7 @@ from sql.texts import query
 
 MOMENT: Final = pl.Datetime("us", "UTC")
 SOURCES: Final = pl.Series([None, "pre", "post", "previous", "history"], dtype=pl.String)
-"""Phases of samples by their number in the queries."""
+"""Phases of samples by their number in the key."""
 
 DEPLOYMENTS: Final = pl.Schema(
     {
@@ -38,10 +38,8 @@ DEPLOYMENTS: Final = pl.Schema(
 )
 SAMPLES: Final = pl.Schema(
     {
-        "place": pl.Int32(),
+        "key": pl.Int64(),
         "slot_at": MOMENT,
-        "source": pl.Int16(),
-        "sequence_index": pl.Int16(),
         **dict.fromkeys(METRICS, pl.Float64()),
     }
 )
@@ -124,12 +122,13 @@ async def _fall_back(
 
 
 def _samples(deployments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Put the deployments' ids and the phases' names in place of their numbers."""
+    """Unpack the key of each sample (see the query) into deployment, phase and place."""
+    key = rows["key"].to_numpy()
     return rows.select(
-        deployments["deployment_id"].gather(rows["place"]),
+        deployments["deployment_id"].gather((key >> 19) - 1),
         "slot_at",
-        SOURCES.gather(rows["source"]).alias("phase"),
-        "sequence_index",
+        SOURCES.gather((key >> 16) & 7).alias("phase"),
+        pl.Series("sequence_index", (key & 0xFFFF) - 1, dtype=pl.Int32),
         *METRICS,
     )
 
