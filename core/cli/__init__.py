@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import typer
 
-from core.cli import db, demo, jobs, projects, serve
+from core.cli import db, demo, jobs, judge, projects, replay, serve
 from core.errors import SeqPulseError
 from core.logs import redact
 
@@ -26,6 +26,8 @@ app.command("api")(serve.api)
 app.command("worker")(serve.worker)
 app.command("up")(serve.up)
 app.command("migrate")(serve.migrate)
+app.command("judge")(judge.run)
+app.command("replay")(replay.run)
 app.command("demo")(demo.run)
 
 
