@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     abandoned_seconds: Seconds = Field(
         3600, description="a deployment without finish is taken over by the next trigger after this"
     )
-    policy: str = Field("reference-v2", description="the policy that judges: its name, or a file")
+    policy: str = Field("seqpulse-v1", description="the policy that judges: its name, or a file")
     shadow_policies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="policies whose verdicts are noted beside it, comma-separated"
     )

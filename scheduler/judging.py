@@ -18,6 +18,7 @@ from analytics import hints, profile, windows
 from analytics.judge import judge as pass_judgement
 from analytics.policy import Policy
 from core.database import Connection, Pool
+from core.errors import InvalidInputError
 from core.judgement import Judgement
 from scheduler.jobs import Outcome, Status
 from sql import verdicts
@@ -63,11 +64,18 @@ class Cases:
 
 def prepare(material: Material) -> Cases:
     """Cut what was loaded into windows."""
-    opened = {packed: profile.unpack(packed) for packed in set(material.profiles.values())}
+    opened = {packed: _open(packed) for packed in set(material.profiles.values())}
     known = {each: opened[packed] for each, packed in material.profiles.items()}
     cut = windows.split(material.deployments, material.samples, material.neighbours)
     as_of = material.deployments["as_of"].to_list()
     return Cases(cut, as_of, {each: found for each, found in known.items() if found is not None})
+
+
+def _open(packed: bytes) -> profile.ServiceProfile | None:
+    try:
+        return profile.unpack(packed)
+    except InvalidInputError:  # another version made it: judge as if there were none
+        return None
 
 
 async def judge(

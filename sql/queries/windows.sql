@@ -81,7 +81,7 @@ SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_in
 -- name: neighbours
 -- Deployments of the same service around each of $1, as they were known when its last post slot was
 -- planned: at no time before that is it judged, and whenever it is judged again it is the same.
--- A roll-out that took more than a day is not looked for.
+-- It ends with its own last post slot. A roll-out that took more than a day is not looked for.
 SELECT array_agg(deployment_id) AS service_id,
        array_agg(neighbour_id) AS deployment_id,
        string_agg(timestamptz_send(started_at), '') AS started_at,
@@ -92,8 +92,7 @@ SELECT array_agg(deployment_id) AS service_id,
                coalesce(v.verdict <> 'ok' AND v.as_of <= d.known_at, false) AS bad
           FROM (SELECT d.*,
                        finished_at + make_interval(secs => (post_slots - 1) * slot_seconds)
-                           AS known_at,
-                       finished_at + make_interval(secs => post_slots * slot_seconds) AS ends_at
+                           AS known_at
                   FROM deployments AS d
                  WHERE id = ANY($1::uuid[]) AND finished_at IS NOT NULL) AS d
           JOIN deployments AS o
@@ -102,8 +101,8 @@ SELECT array_agg(deployment_id) AS service_id,
            AND o.triggered_at <= d.known_at
          CROSS JOIN LATERAL (
                SELECT coalesce(o.finished_at
-                                   + make_interval(secs => o.post_slots * o.slot_seconds),
-                               d.ends_at) AS ended_at
+                                   + make_interval(secs => (o.post_slots - 1) * o.slot_seconds),
+                               d.known_at) AS ended_at
              ) AS e
           LEFT JOIN verdicts AS v ON v.deployment_id = o.id
          WHERE e.ended_at >= d.triggered_at - make_interval(secs => $2::float8)) AS n
