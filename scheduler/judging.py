@@ -21,6 +21,7 @@ from core.database import Connection, Pool
 from core.errors import InvalidInputError
 from core.judgement import Judgement
 from scheduler.jobs import Outcome, Status
+from scheduler.surroundings import look_around
 from sql import verdicts
 from sql import windows as stored
 from sql.windows import Material
@@ -116,7 +117,8 @@ async def _save(conn: Connection, policies: Policies, material: Material) -> Non
     # In a thread: judging many takes long enough for the worker's loop to notice.
     cases = await asyncio.to_thread(prepare, material)
     judgements = await asyncio.to_thread(cases.judge, policies.live)
-    judged = [(each, hints.diagnose(each)) for each in judgements]
+    around = await look_around(conn, material.deployments, judgements)
+    judged = [(each, hints.diagnose(each, around[each.deployment_id])) for each in judgements]
     first = await verdicts.save(conn, judged, policies.live.digest)
     for judgement, diagnosis in judged:
         if judgement.deployment_id in first:

@@ -14,6 +14,7 @@ from rich.table import Table
 from analytics import hints
 from analytics.phrases import NAMES, amount
 from analytics.policy import Policy
+from analytics.surroundings import Surroundings
 from core import logs
 from core.cli import wiring
 from core.database import Connection
@@ -22,6 +23,7 @@ from core.judgement import Evidence, Judgement
 from core.settings import Settings
 from core.types import Hint, Metric
 from scheduler.judging import prepare
+from scheduler.surroundings import look_around
 from sql import verdicts, windows
 
 COLOURS: Final = {"ok": "green", "warning": "yellow", "rollback_recommended": "red"}
@@ -37,12 +39,14 @@ def run(
     """Judge one deployment again and explain the verdict. Nothing is changed."""
     logs.configure("warning")
 
-    async def work(conn: Connection, settings: Settings) -> tuple[Judgement, Judgement | None]:
+    async def work(
+        conn: Connection, settings: Settings
+    ) -> tuple[Judgement, Surroundings, Judgement | None]:
         judging = wiring.choose_policy(policy or settings.policy)
-        said = await _judge(conn, settings, judging, deployment)
-        return said, await verdicts.find(conn, deployment)
+        judgement, around = await _judge(conn, settings, judging, deployment)
+        return judgement, around, await verdicts.find(conn, deployment)
 
-    judgement, recorded = wiring.with_connection(work)
+    judgement, around, recorded = wiring.with_connection(work)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160
@@ -51,20 +55,22 @@ def run(
     console.print(_table(judgement.evidence))
     for line in _flips(judgement.evidence):
         console.print(line)
-    for hint in hints.diagnose(judgement):
+    for hint in hints.diagnose(judgement, around):
         for line in _explain(hint):
             console.print(line)
 
 
 async def _judge(
     conn: Connection, settings: Settings, policy: Policy[Any], deployment_id: UUID
-) -> Judgement:
+) -> tuple[Judgement, Surroundings]:
     material = await windows.load(conn, [deployment_id], settings.baseline_window_seconds)
     if material.deployments.is_empty():
         raise NotFoundError(f"no finished deployment {deployment_id}")
     if not material.deployments["settled"].all():
         raise NotFoundError(f"deployment {deployment_id} is still being watched: no verdict yet")
-    return prepare(material).judge(policy)[0]
+    [judgement] = prepare(material).judge(policy)
+    around = await look_around(conn, material.deployments, [judgement])
+    return judgement, around[deployment_id]
 
 
 def _headline(judgement: Judgement, recorded: Judgement | None) -> Iterable[str]:

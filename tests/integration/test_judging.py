@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
+import pytest
 
 from analytics import policy
 from analytics.compare import Comparison
@@ -19,6 +20,7 @@ from core.types import Deployment, Project
 from scheduler import judging, profiling
 from scheduler.jobs import Outcome, Status
 from scheduler.replay import replay
+from scheduler.surroundings import look_around
 from sql import deployments, history, profiles, verdicts, windows
 
 BASELINE_SECONDS = 1800.0
@@ -359,3 +361,63 @@ async def test_replay_leaves_out_what_is_still_watched_and_what_was_not_asked_fo
     assert await count(history.Selection(project_id=new_id())) == 0
     assert await count(history.Selection(since=later)) == 0
     assert await count(history.Selection(until=deployment.finished_at)) == 0
+
+
+async def test_hints_know_what_went_on_elsewhere(
+    conn: Connection, pool: Pool, deployment: Deployment, project: Project
+) -> None:
+    """All slots of this target were missed, and two of three of another one: it is our side."""
+    await conn.execute("DELETE FROM scheduled_jobs")
+    missed = (
+        "INSERT INTO missed_slots (slot_at, project_id, env, deployment_id, phase, "
+        "sequence_index, code, detail) SELECT finished_at + i * interval '1 minute', project_id, "
+        "$1, $2, $3, i, 'timeout', '' FROM deployments, generate_series(0, $4::integer) AS i"
+    )
+    await conn.execute(missed, "prod", deployment.id, "post", 4)
+    await conn.execute(missed, "other", None, None, 1)
+    await conn.execute(
+        "INSERT INTO metric_samples (slot_at, project_id, env, latency_p95) "
+        "SELECT finished_at + interval '2 minutes', project_id, 'other', 1 FROM deployments"
+    )
+    material = await windows.load(conn, [deployment.id], BASELINE_SECONDS)
+    judgements = judging.prepare(material).judge(policy.SEQPULSE_V1)
+    around = (await look_around(conn, material.deployments, judgements))[deployment.id]
+    assert around.missed == {"timeout": 5}
+    assert around.elsewhere_missed_ratio == 2 / 3
+    assert around.our_fault
+    await judge_one(pool, deployment)
+    rules = [hint.rule for hint in await verdicts.find_hints(conn, deployment.id)]
+    assert rules[0] == "collector_fault"
+
+
+async def test_drift_is_seen_over_deployments_that_passed(
+    conn: Connection, pool: Pool, deployment: Deployment
+) -> None:
+    await settle(conn, deployment)
+    for number in range(6):
+        before = new_id()
+        await conn.execute(
+            "INSERT INTO deployments (id, project_id, env, branch, state, triggered_at, "
+            "finished_at, post_slots, slot_seconds) SELECT $1, project_id, env, 'b', 'analyzed', "
+            "triggered_at - $2 * interval '1 day', triggered_at - $2 * interval '1 day', 5, 60 "
+            "FROM deployments WHERE id = $3",
+            before,
+            6 - number,
+            deployment.id,
+        )
+        await conn.execute(
+            "INSERT INTO verdicts (deployment_id, policy, verdict, conclusive, reason_code, "
+            "confidence, coverage_ratio, as_of) VALUES ($1, 'p', 'ok', true, 'r', 1, 1, now())",
+            before,
+        )
+        await conn.execute(
+            "INSERT INTO evidence (deployment_id, metric, baseline_source, baseline_n, post_n, "
+            "observed, tolerance_ratio, failed) VALUES ($1, 'latency_p95', 'b', 9, 5, $2, 0, 'no')",
+            before,
+            20.0 + 4 * number,
+        )
+    material = await windows.load(conn, [deployment.id], BASELINE_SECONDS)
+    judgements = judging.prepare(material).judge(policy.SEQPULSE_V1)
+    [drift] = (await look_around(conn, material.deployments, judgements))[deployment.id].drifts
+    assert (drift.metric, drift.deployments, drift.first) == ("latency_p95", 7, 20)
+    assert drift.last == pytest.approx(50)
