@@ -1,9 +1,10 @@
-"""Judge the past again: lot by lot from the database, the next lot loading meanwhile."""
+"""Judge the past again: lot by lot from the database, the next ones loading meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
@@ -14,18 +15,22 @@ import polars as pl
 from analytics.judge import assess
 from analytics.policy import Policy
 from analytics.replay import flatten
-from core.database import Connection
+from core.database import Pool
 from scheduler.judging import prepare
 from sql import history, windows
 from sql.history import Selection
 from sql.windows import Material
 
-LOT: Final = 2_000
+LOT: Final = 2_500
 """Deployments judged together: enough to be fast, few enough for any memory."""
+AHEAD: Final = 3
+"""Lots in work: two are loaded while one is judged, so neither server nor we ever wait."""
+CONNECTIONS: Final = 3
+"""What the pool should allow: two for the lots, one to walk through history."""
 
 
 async def replay(
-    conn: Connection,
+    pool: Pool,
     policy: Policy[Any],
     selection: Selection,
     baseline_seconds: float,
@@ -38,7 +43,7 @@ async def replay(
     left out.
 
     Args:
-        conn: A connection of its own.
+        pool: At least two connections, better `CONNECTIONS`.
         policy: Who judges.
         selection: Which deployments.
         baseline_seconds: Length of the baseline window.
@@ -48,23 +53,33 @@ async def replay(
         One row per deployment: what `analytics.replay.flatten` says of it, and project, env,
         branch, triggered_at, finished_at, and the verdict on record (recorded_*, null: none).
     """
-    judging: asyncio.Task[pl.DataFrame] | None = None
-    async with aclosing(history.walk(conn, selection, lot)) as lots:
-        async for ids in lots:
-            loaded = await _load(conn, ids, baseline_seconds)
-            if judging is not None:
-                yield await judging
-            judging = asyncio.create_task(asyncio.to_thread(_judge, *loaded, policy))
-    if judging is not None:
-        yield await judging
+    at_work: deque[asyncio.Task[pl.DataFrame]] = deque()
+    try:
+        async with (
+            pool.acquire() as conn,
+            aclosing(history.walk(conn, selection, lot)) as lots,
+        ):
+            async for ids in lots:
+                judging = _replay_lot(pool, ids, policy, baseline_seconds)
+                at_work.append(asyncio.create_task(judging))
+                if len(at_work) == AHEAD:
+                    yield await at_work.popleft()
+        while at_work:
+            yield await at_work.popleft()
+    finally:
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
 
 
-async def _load(
-    conn: Connection, ids: list[UUID], baseline_seconds: float
-) -> tuple[Material, pl.DataFrame]:
-    material = await windows.load(conn, ids, baseline_seconds)
+async def _replay_lot(
+    pool: Pool, ids: Sequence[UUID], policy: Policy[Any], baseline_seconds: float
+) -> pl.DataFrame:
+    async with pool.acquire() as conn:
+        material = await windows.load(conn, ids, baseline_seconds)
+        recorded = await history.load_recorded(conn, ids)
     settled = replace(material, deployments=material.deployments.filter("settled"))
-    return settled, await history.load_recorded(conn, ids)
+    return await asyncio.to_thread(_judge, settled, recorded, policy)
 
 
 def _judge(material: Material, recorded: pl.DataFrame, policy: Policy[Any]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Frames from the database: a query answers with one row, whose every cell is a whole column.
 
 A record per row costs Python more than the query costs the server. So numbers and moments come as
-`string_agg(float8send(x), '')` and the like, the wire format of one value after another, and are
+`string_agg(float8send(x), NULL)` and the like, the wire format of one value after another, and are
 turned into arrays at the speed of memory; texts come as `array_agg(x)`.
 """
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,12 +21,12 @@ from analytics import replay as outcome
 from analytics.policy import Policy
 from core import logs
 from core.cli import wiring
-from core.cli.results import open_results
-from core.database import Connection
+from core.cli.results import Write, open_results
+from core.database import Pool
 from core.errors import InvalidInputError
 from core.settings import Settings
 from core.types import Verdict
-from scheduler.replay import replay
+from scheduler.replay import CONNECTIONS, replay
 from sql import history
 from sql.history import Selection
 
@@ -56,36 +58,33 @@ def run(
         raise InvalidInputError("--out: must end in .csv, .parquet or .json")
     console = Console(stderr=True)
 
-    async def work(conn: Connection, settings: Settings) -> pl.DataFrame:
-        selection = Selection(
-            project_id=None if project is None else await history.find_project(conn, project),
-            env=env,
-            **_bounds(since, until),
-        )
-        return await _replay(conn, settings, judging, selection, out, console)
+    async def work(pool: Pool, settings: Settings) -> pl.DataFrame:
+        async with pool.acquire() as conn:
+            selection = Selection(
+                project_id=None if project is None else await history.find_project(conn, project),
+                env=env,
+                **_bounds(since, until),
+            )
+            total = await history.count(conn, selection)
+        lots = replay(pool, judging, selection, settings.baseline_window_seconds)
+        with open_results(out) as write, _progress(console) as progress:
+            task = progress.add_task(f"judging by {judging.name}", total=total)
+            return await _add_up(lots, write, partial(progress.advance, task))
 
-    tallied = wiring.with_connection(work)
+    tallied = wiring.with_pool(work, CONNECTIONS)
     _show(tallied, judging, diff=diff)
 
 
-async def _replay(
-    conn: Connection,
-    settings: Settings,
-    policy: Policy[Any],
-    selection: Selection,
-    out: Path | None,
-    console: Console,
+async def _add_up(
+    lots: AsyncGenerator[pl.DataFrame], write: Write, advance: Callable[[float], None]
 ) -> pl.DataFrame:
-    total = await history.count(conn, selection)
+    """Write and count lot by lot, so that the whole never has to be held."""
     tallied = outcome.TALLY.to_frame()
-    lots = replay(conn, policy, selection, settings.baseline_window_seconds)
-    with open_results(out) as write, _progress(console) as progress:
-        task = progress.add_task(f"judging by {policy.name}", total=total)
-        async with aclosing(lots) as judged:
-            async for lot in judged:
-                write(lot)
-                tallied = outcome.add_up([tallied, outcome.tally(lot)])
-                progress.advance(task, lot.height)
+    async with aclosing(lots) as judged:
+        async for lot in judged:
+            write(lot)
+            tallied = outcome.add_up([tallied, outcome.tally(lot)])
+            advance(lot.height)
     return tallied
 
 

@@ -3,12 +3,12 @@
 SELECT array_agg(id::text) AS deployment_id,
        array_agg(project_id::text) AS project_id,
        array_agg(env) AS env,
-       string_agg(timestamptz_send(triggered_at), '') AS triggered_at,
-       string_agg(timestamptz_send(finished_at), '') AS finished_at,
-       string_agg(int2send(post_slots), '') AS post_slots,
-       string_agg(float8send(slot_seconds), '') AS slot_seconds,
+       string_agg(timestamptz_send(triggered_at), NULL) AS triggered_at,
+       string_agg(timestamptz_send(finished_at), NULL) AS finished_at,
+       string_agg(int2send(post_slots), NULL) AS post_slots,
+       string_agg(float8send(slot_seconds), NULL) AS slot_seconds,
        array_agg(settled) AS settled,
-       string_agg(timestamptz_send(now()), '') AS as_of
+       string_agg(timestamptz_send(now()), NULL) AS as_of
   FROM (SELECT d.*, NOT EXISTS (SELECT FROM scheduled_jobs AS j
                                  WHERE j.deployment_id = d.id AND j.phase = 'post') AS settled
           FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
@@ -22,13 +22,13 @@ SELECT array_agg(id::text) AS deployment_id,
 -- place in $1 (from 1), source and sequence_index + 1: three columns would cost half as much again.
 SELECT string_agg(int8send((w.place << 19)
                            + (CASE m.phase WHEN 'pre' THEN 1 WHEN 'post' THEN 2 ELSE 0 END << 16)
-                           + coalesce(m.sequence_index + 1, 0)), '') AS key,
-       string_agg(timestamptz_send(m.slot_at), '') AS slot_at,
-       string_agg(float8send(coalesce(m.requests_per_sec, 'NaN')), '') AS requests_per_sec,
-       string_agg(float8send(coalesce(m.latency_p95, 'NaN')), '') AS latency_p95,
-       string_agg(float8send(coalesce(m.error_rate, 'NaN')), '') AS error_rate,
-       string_agg(float8send(coalesce(m.cpu_usage, 'NaN')), '') AS cpu_usage,
-       string_agg(float8send(coalesce(m.memory_usage, 'NaN')), '') AS memory_usage
+                           + coalesce(m.sequence_index + 1, 0)), NULL) AS key,
+       string_agg(timestamptz_send(m.slot_at), NULL) AS slot_at,
+       string_agg(float8send(coalesce(m.requests_per_sec, 'NaN')), NULL) AS requests_per_sec,
+       string_agg(float8send(coalesce(m.latency_p95, 'NaN')), NULL) AS latency_p95,
+       string_agg(float8send(coalesce(m.error_rate, 'NaN')), NULL) AS error_rate,
+       string_agg(float8send(coalesce(m.cpu_usage, 'NaN')), NULL) AS cpu_usage,
+       string_agg(float8send(coalesce(m.memory_usage, 'NaN')), NULL) AS memory_usage
   FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
   JOIN deployments AS d ON d.id = w.id
   JOIN metric_samples AS m
@@ -43,14 +43,14 @@ SELECT string_agg(int8send((w.place << 19)
 -- name: fallbacks
 -- For deployments that nobody was watching before: what the last harmless deployment looked like
 -- afterwards, and the same minutes a week ago. Columns as in `samples`.
-SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_index + 1, 0)), '')
+SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_index + 1, 0)), NULL)
            AS key,
-       string_agg(timestamptz_send(slot_at), '') AS slot_at,
-       string_agg(float8send(coalesce(requests_per_sec, 'NaN')), '') AS requests_per_sec,
-       string_agg(float8send(coalesce(latency_p95, 'NaN')), '') AS latency_p95,
-       string_agg(float8send(coalesce(error_rate, 'NaN')), '') AS error_rate,
-       string_agg(float8send(coalesce(cpu_usage, 'NaN')), '') AS cpu_usage,
-       string_agg(float8send(coalesce(memory_usage, 'NaN')), '') AS memory_usage
+       string_agg(timestamptz_send(slot_at), NULL) AS slot_at,
+       string_agg(float8send(coalesce(requests_per_sec, 'NaN')), NULL) AS requests_per_sec,
+       string_agg(float8send(coalesce(latency_p95, 'NaN')), NULL) AS latency_p95,
+       string_agg(float8send(coalesce(error_rate, 'NaN')), NULL) AS error_rate,
+       string_agg(float8send(coalesce(cpu_usage, 'NaN')), NULL) AS cpu_usage,
+       string_agg(float8send(coalesce(memory_usage, 'NaN')), NULL) AS memory_usage
   FROM (SELECT w.place, s.*
           FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
           JOIN deployments AS d ON d.id = w.id
@@ -84,8 +84,8 @@ SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_in
 -- It ends with its own last post slot. A roll-out that took more than a day is not looked for.
 SELECT array_agg(deployment_id) AS service_id,
        array_agg(neighbour_id) AS deployment_id,
-       string_agg(timestamptz_send(started_at), '') AS started_at,
-       string_agg(timestamptz_send(ended_at), '') AS ended_at,
+       string_agg(timestamptz_send(started_at), NULL) AS started_at,
+       string_agg(timestamptz_send(ended_at), NULL) AS ended_at,
        array_agg(bad) AS bad
   FROM (SELECT d.id::text AS deployment_id, o.id::text AS neighbour_id,
                o.triggered_at AS started_at, e.ended_at,

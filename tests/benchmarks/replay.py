@@ -31,9 +31,9 @@ from analytics.reasons import CODES, VERDICTS
 from analytics.reference import Rules
 from analytics.replay import flatten
 from core import logs
-from core.database import connect
+from core.database import connect, create_pool
 from core.types import METRICS, Metric
-from scheduler.replay import replay
+from scheduler.replay import CONNECTIONS, replay
 from sql import history
 from sql.scratch import scratch_database
 from tests.benchmarks.load import past
@@ -191,16 +191,18 @@ async def measure_database(url: str, count: int, rounds: int) -> dict[str, Any]:
         conn = await connect(database, command_timeout=600)
         tell(f"replay: writing {count} deployments")
         await past.fill(conn, count)
+        await conn.close()
+        pool = await create_pool(database, CONNECTIONS)
         speeds = []
         for _ in range(rounds):
             began, seen = time.perf_counter(), 0
-            lots = replay(conn, policy.find(DEFAULT), history.Selection(), BASELINE_SECONDS)
+            lots = replay(pool, policy.find(DEFAULT), history.Selection(), BASELINE_SECONDS)
             async for lot in lots:
                 seen += lot.height
             assert seen == count
             speeds.append(count / (time.perf_counter() - began))
             tell(f"replay: {speeds[-1]:.0f} deployments/s from the database")
-        await conn.close()
+        await pool.close()
     return {"per_s": round(statistics.median(speeds)), "deployments": count}
 
 

@@ -62,7 +62,7 @@ async def test_live_replayed_and_lone_verdicts_agree_bit_for_bit(
     lots = [
         lot
         async for lot in replay(
-            conn, policy.SEQPULSE_V1, history.Selection(), BASELINE_SECONDS, 731
+            pool, policy.SEQPULSE_V1, history.Selection(), BASELINE_SECONDS, 731
         )
     ]
     replayed = pl.concat(lots)
@@ -343,11 +343,11 @@ async def test_accuracy_is_counted_where_the_truth_is_known(
 
 
 async def test_replay_leaves_out_what_is_still_watched_and_what_was_not_asked_for(
-    conn: Connection, deployment: Deployment, project: Project
+    conn: Connection, pool: Pool, deployment: Deployment, project: Project
 ) -> None:
     async def count(selection: history.Selection) -> int:
-        lots = replay(conn, policy.REFERENCE_V2, selection, BASELINE_SECONDS)
-        return sum([lot.height async for lot in lots])
+        lots = replay(pool, policy.REFERENCE_V2, selection, BASELINE_SECONDS)
+        return sum([each.height async for each in lots])
 
     assert deployment.finished_at is not None
     everything = history.Selection()
