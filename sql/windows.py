@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import numpy as np
 import polars as pl
 
 from core.database import Connection
@@ -22,6 +23,7 @@ from sql.texts import query
 MOMENT: Final = pl.Datetime("us", "UTC")
 SOURCES: Final = pl.Series([None, "pre", "post", "previous", "history"], dtype=pl.String)
 """Phases of samples by their number in the key."""
+POST: Final = 2
 
 DEPLOYMENTS: Final = pl.Schema(
     {
@@ -90,16 +92,12 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     if not known:
         return Material(deployments, _samples(deployments, SAMPLES.to_frame()), _nobody(), {})
     since, until = _enclose(deployments, baseline_seconds)
-    samples = _samples(
-        deployments,
-        await frames.fetch(
-            conn, query("windows.samples"), [known, baseline_seconds, since, until], SAMPLES
-        ),
-    )
+    window = [known, baseline_seconds, since, until]
+    rows = await frames.fetch(conn, query("windows.samples"), window, SAMPLES)
     around = [known, baseline_seconds]
     return Material(
         deployments,
-        pl.concat([samples, await _fall_back(conn, deployments, samples)]),
+        _samples(deployments, pl.concat([rows, await _fall_back(conn, known, rows)])),
         await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS),
         {
             each: row["packed"]
@@ -109,16 +107,19 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     )
 
 
-async def _fall_back(
-    conn: Connection, deployments: pl.DataFrame, samples: pl.DataFrame
-) -> pl.DataFrame:
+async def _fall_back(conn: Connection, known: Sequence[UUID], rows: pl.DataFrame) -> pl.DataFrame:
     """Load other baselines for the deployments that have none of their own."""
-    early = samples.filter(pl.col("phase").ne_missing("post"))["deployment_id"].unique()
-    without = deployments.filter(~pl.col("deployment_id").is_in(early.implode()))
-    if without.is_empty():
-        return samples.clear()
-    ids = [UUID(each) for each in without["deployment_id"]]
-    return _samples(without, await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES))
+    key = rows["key"].to_numpy()
+    watched = np.zeros(len(known), dtype=np.bool_)
+    watched[(key[(key >> 16) & 7 != POST] >> 19) - 1] = True
+    without = np.flatnonzero(~watched)
+    if not without.size:
+        return rows.clear()
+    ids = [known[place] for place in without.tolist()]
+    found = await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES)
+    # Its keys count places among those without; what is wanted is the place among all.
+    place = without[(found["key"].to_numpy() >> 19) - 1] + 1
+    return found.with_columns(key=(place << 19) | (found["key"].to_numpy() & 0x7FFFF))
 
 
 def _samples(deployments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
