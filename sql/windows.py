@@ -88,7 +88,8 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     """
     deployments = await frames.fetch(conn, query("windows.deployments"), [ids], DEPLOYMENTS)
     deployments = deployments.with_columns(service_id="deployment_id")
-    known = [UUID(each) for each in deployments["deployment_id"]]
+    found = set(deployments["deployment_id"])
+    known = [each for each in ids if str(each) in found]
     if not known:
         return Material(deployments, _samples(deployments, SAMPLES.to_frame()), _nobody(), {})
     since, until = _enclose(deployments, baseline_seconds)
