@@ -15,14 +15,16 @@ SELECT project_id, env, sum(missed)::bigint AS missed, count(*) AS planned
 
 -- name: levels
 -- Levels of the metrics after the last $2 harmless deployments before each of $1, oldest first.
+-- Verdicts are looked up one by one: a plan made while there are few would read them all each time.
 SELECT d.id AS deployment_id, l.levels
   FROM deployments AS d
  CROSS JOIN LATERAL (
        SELECT o.id, o.triggered_at
          FROM deployments AS o
-         JOIN verdicts AS v ON v.deployment_id = o.id
         WHERE o.project_id = d.project_id AND o.env = d.env
-          AND o.triggered_at < d.triggered_at AND v.verdict = 'ok'
+          AND o.triggered_at > d.triggered_at - interval '90 days'
+          AND o.triggered_at < d.triggered_at
+          AND (SELECT v.verdict FROM verdicts AS v WHERE v.deployment_id = o.id) = 'ok'
         ORDER BY o.triggered_at DESC
         LIMIT $2
      ) AS o

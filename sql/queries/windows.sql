@@ -42,7 +42,7 @@ SELECT string_agg(int8send((w.place << 19)
 
 -- name: fallbacks
 -- For deployments that nobody was watching before: what the last harmless deployment looked like
--- afterwards, and the same minutes a week ago. Columns as in `samples`.
+-- afterwards (at most 90 days ago), and the same minutes a week ago. Columns as in `samples`.
 SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_index + 1, 0)), NULL)
            AS key,
        string_agg(timestamptz_send(slot_at), NULL) AS slot_at,
@@ -58,10 +58,11 @@ SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_in
                SELECT 3 AS source, m.*
                  FROM (SELECT o.*
                          FROM deployments AS o
-                         JOIN verdicts AS v ON v.deployment_id = o.id
                         WHERE o.project_id = d.project_id AND o.env = d.env
+                          AND o.triggered_at > d.triggered_at - interval '90 days'
                           AND o.triggered_at < d.triggered_at
-                          AND v.verdict = 'ok' AND v.as_of <= d.triggered_at
+                          AND (SELECT v.verdict = 'ok' AND v.as_of <= d.triggered_at
+                                 FROM verdicts AS v WHERE v.deployment_id = o.id)
                         ORDER BY o.triggered_at DESC
                         LIMIT 1) AS o
                  JOIN metric_samples AS m
@@ -89,7 +90,8 @@ SELECT array_agg(deployment_id) AS service_id,
        array_agg(bad) AS bad
   FROM (SELECT d.id::text AS deployment_id, o.id::text AS neighbour_id,
                o.triggered_at AS started_at, e.ended_at,
-               coalesce(v.verdict <> 'ok' AND v.as_of <= d.known_at, false) AS bad
+               coalesce((SELECT v.verdict <> 'ok' AND v.as_of <= d.known_at
+                           FROM verdicts AS v WHERE v.deployment_id = o.id), false) AS bad
           FROM (SELECT d.*,
                        finished_at + make_interval(secs => (post_slots - 1) * slot_seconds)
                            AS known_at
@@ -104,7 +106,6 @@ SELECT array_agg(deployment_id) AS service_id,
                                    + make_interval(secs => (o.post_slots - 1) * o.slot_seconds),
                                d.known_at) AS ended_at
              ) AS e
-          LEFT JOIN verdicts AS v ON v.deployment_id = o.id
          WHERE e.ended_at >= d.triggered_at - make_interval(secs => $2::float8)) AS n
 
 -- name: profiles
