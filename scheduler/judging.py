@@ -20,6 +20,7 @@ from analytics.policy import Policy
 from core.database import Connection, Pool
 from core.errors import InvalidInputError
 from core.judgement import Judgement
+from core.types import Hint
 from scheduler.jobs import Outcome, Status
 from scheduler.surroundings import look_around
 from sql import verdicts
@@ -120,19 +121,26 @@ async def _save(conn: Connection, policies: Policies, material: Material) -> Non
     around = await look_around(conn, material.deployments, judgements)
     judged = [(each, hints.diagnose(each, around[each.deployment_id])) for each in judgements]
     first = await verdicts.save(conn, judged, policies.live.digest)
-    for judgement, diagnosis in judged:
+    projects = material.deployments["project_id"]
+    for (judgement, diagnosis), project_id in zip(judged, projects, strict=True):
         if judgement.deployment_id in first:
-            log.info(
-                "verdict_saved",
-                deployment_id=judgement.deployment_id,
-                verdict=judgement.verdict,
-                conclusive=judgement.conclusive,
-                reason_code=judgement.reason_code,
-                hints=[hint.rule for hint in diagnosis],
-            )
+            _tell(judgement, diagnosis, project_id)
     for shadow in policies.shadows:
         try:
             said = await asyncio.to_thread(cases.judge, shadow)
             await verdicts.save_shadows(conn, said, shadow.digest)
         except Exception:  # whatever is wrong with a shadow, the live verdict stands
             log.exception("shadow_failed", policy=shadow.name)
+
+
+def _tell(judgement: Judgement, diagnosis: Sequence[Hint], project_id: str) -> None:
+    log.info(
+        "verdict_saved",
+        job_id=None,  # one job judges for many: its id is not that of each
+        project_id=project_id,
+        deployment_id=judgement.deployment_id,
+        verdict=judgement.verdict,
+        conclusive=judgement.conclusive,
+        reason_code=judgement.reason_code,
+        hints=[hint.rule for hint in diagnosis],
+    )
