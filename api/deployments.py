@@ -104,7 +104,8 @@ async def finish(
         if body.metrics_endpoint is not None:
             await targets.put(conn, project.id, deployment.env, body.metrics_endpoint)
         pushed = await targets.find_source(conn, project.id, deployment.env) is None
-        await queue.enqueue(conn, plan.post_jobs(deployment, pushed=pushed))
+        jobs = [*plan.post_jobs(deployment, pushed=pushed), plan.profile_job(deployment)]
+        await queue.enqueue(conn, jobs)
     state.waker.wake()
     log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
     minutes = project.post_slots * state.settings.slot_seconds / 60

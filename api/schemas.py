@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from core.errors import InvalidInputError
+from core.judgement import Direction, Pattern
 from core.types import (
     ENV_PATTERN,
     Attribution,
@@ -118,6 +119,20 @@ class EvidenceAnswer(BaseModel):
     tolerance_ratio: float
     failed: bool
     attribution: Attribution | None
+    severe: bool
+    direction: Direction | None
+    pattern: Pattern | None
+    effect: float | None
+    effect_low: float | None
+    effect_high: float | None
+    minimum_effect: float | None
+    smallest_detectable_effect: float | None
+    test: str | None
+    statistic: float | None
+    p_value: float | None
+    contribution: float
+    distance_to_flip: float | None
+    trend_per_hour: float | None
 
 
 class HintAnswer(BaseModel):
@@ -133,8 +148,23 @@ class HintAnswer(BaseModel):
     metrics: list[Metric]
 
 
+class ShadowAnswer(BaseModel):
+    """What another policy would have said."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    policy: str
+    verdict: Verdict
+    conclusive: bool
+    reason_code: str
+    confidence: float
+    failed_metrics: list[Metric]
+
+
 class VerdictAnswer(BaseModel):
     """A verdict with everything it rests on."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     deployment_id: UUID
     verdict: Verdict
@@ -144,8 +174,14 @@ class VerdictAnswer(BaseModel):
     coverage_ratio: float
     policy: str
     as_of: datetime
+    quality_ratio: float
+    penalties: list[str]
+    confounders: list[UUID]
+    decided_at: int | None
+    profile_until: datetime | None
     evidence: list[EvidenceAnswer]
-    hints: list[HintAnswer]
+    hints: list[HintAnswer] = []
+    shadows: list[ShadowAnswer] = []
 
 
 class PendingAnswer(BaseModel):

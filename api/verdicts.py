@@ -11,10 +11,10 @@ from fastapi import APIRouter, Query, Response
 from api.auth import ProjectDep
 from api.schemas import (
     EnvName,
-    EvidenceAnswer,
     HintAnswer,
     PendingAnswer,
     ProjectHintAnswer,
+    ShadowAnswer,
     VerdictAnswer,
 )
 from api.state import ConnectionDep
@@ -40,17 +40,12 @@ async def show(
             message=f"no verdict yet: the deployment is {deployment.state}",
         )
     hints = await verdicts.find_hints(conn, deployment_id)
-    return VerdictAnswer(
-        deployment_id=judgement.deployment_id,
-        verdict=judgement.verdict,
-        conclusive=judgement.conclusive,
-        reason_code=judgement.reason_code,
-        confidence=judgement.confidence,
-        coverage_ratio=judgement.coverage_ratio,
-        policy=judgement.policy,
-        as_of=judgement.as_of,
-        evidence=[EvidenceAnswer.model_validate(item) for item in judgement.evidence],
-        hints=[HintAnswer.model_validate(hint) for hint in hints],
+    shadows = await verdicts.find_shadows(conn, deployment_id)
+    return VerdictAnswer.model_validate(judgement).model_copy(
+        update={
+            "hints": [HintAnswer.model_validate(hint) for hint in hints],
+            "shadows": [ShadowAnswer.model_validate(shadow) for shadow in shadows],
+        }
     )
 
 

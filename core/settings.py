@@ -89,7 +89,10 @@ class Settings(BaseSettings):
     abandoned_seconds: Seconds = Field(
         3600, description="a deployment without finish is taken over by the next trigger after this"
     )
-    policy: str = Field("reference-v2", description="name of the policy that judges")
+    policy: str = Field("seqpulse-v1", description="the policy that judges: its name, or a file")
+    shadow_policies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="policies whose verdicts are noted beside it, comma-separated"
+    )
     target_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="networks targets may lie in although not public, comma-separated CIDRs"
     )
@@ -104,7 +107,12 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "collect_retry_seconds", "target_allow", "target_hosts", "target_ports", mode="before"
+        "collect_retry_seconds",
+        "shadow_policies",
+        "target_allow",
+        "target_hosts",
+        "target_ports",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over anything

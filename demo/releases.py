@@ -8,6 +8,8 @@ from typing import Final
 
 from core.types import Verdict
 
+SLOT_SECONDS: Final = 1.0
+"""A second of the demo is a minute of the product."""
 METRICS_PATH: Final = "/seqpulse-metrics"
 SECRET_VARIABLE: Final = "SHOP_HMAC_SECRET"  # noqa: S105 - the name of a variable, not a secret
 

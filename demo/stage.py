@@ -17,11 +17,10 @@ import httpx
 
 from core import processes, secrets
 from core.errors import SeqPulseError
-from demo.releases import METRICS_PATH, SECRET_VARIABLE, Behaviour
+from demo.releases import METRICS_PATH, SECRET_VARIABLE, SLOT_SECONDS, Behaviour
 from demo.traffic import Traffic
 
-SLOT_SECONDS: Final = 1.0
-REQUESTS_PER_SECOND: Final = 15.0
+REQUESTS_PER_SECOND: Final = 25.0
 PATIENCE_SECONDS: Final = 30.0
 
 Say = Callable[[str], None]

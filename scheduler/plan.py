@@ -102,3 +102,22 @@ def post_jobs(deployment: Deployment, *, pushed: bool = False) -> list[NewJob]:
         dedupe_key=f"judge:{deployment.id}",
     )
     return [*slots, judge]
+
+
+def profile_job(deployment: Deployment) -> NewJob:
+    """Return the job that makes a profile of the service of a finished deployment, due at once.
+
+    Raises:
+        ValueError: The deployment is not finished.
+    """
+    if deployment.finished_at is None:
+        raise ValueError(f"deployment {deployment.id} is not finished")
+    return NewJob(
+        kind=JobKind.PROFILE,
+        priority=Priority.UPKEEP,
+        project_id=deployment.project_id,
+        env=deployment.env,
+        deployment_id=deployment.id,
+        scheduled_at=deployment.finished_at,
+        dedupe_key=f"profile:{deployment.id}",
+    )

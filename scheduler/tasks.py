@@ -10,15 +10,13 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypeAlias
 
-import polars as pl
 import structlog
 
-from analytics import hints, windows
-from analytics.judge import judge as pass_judgement
 from analytics.policy import Policy
 from core.codes import OURS
 from core.database import Pool
@@ -26,15 +24,15 @@ from core.errors import CollectError, NotFoundError, SeqPulseError
 from core.logs import redact
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import CollectCode, Deployment, MissedSlot, Sample, Target
+from core.types import CollectCode, MissedSlot, Sample, Target
 from ingest.collector import Collector
-from scheduler import baseline, pushed, queue, removal, retry
+from scheduler import baseline, judging, profiling, pushed, removal, retry
+from scheduler.docket import Docket
 from scheduler.jobs import Job, JobKind, Outcome, Status
-from sql import backfill, deployments, samples, targets, verdicts
+from sql import backfill, deployments, samples, targets
 
 log = structlog.get_logger(__name__)
 
-UNSETTLED_PAUSE_SECONDS: Final = 2.0
 ERROR_LENGTH: Final = 500
 NOBODY: Final = "no worker was there in time"
 MAX_SKIPPED: Final = 1_440
@@ -50,6 +48,8 @@ class Context:
     collector: Collector
     policy: Policy[Any]
     settings: Settings
+    shadows: tuple[Policy[Any], ...] = ()
+    docket: Docket = field(default_factory=Docket)
 
 
 Handler: TypeAlias = Callable[[Job, Context], Awaitable[Outcome]]
@@ -167,32 +167,28 @@ async def fill_baseline(job: Job, context: Context) -> Outcome:
 
 
 async def judge(job: Job, context: Context) -> Outcome:
-    """Judge a deployment whose post window is settled and store verdict, evidence and hints."""
+    """Judge a deployment whose post window is settled, together with others that wait for it."""
     if job.deployment_id is None:
         return Outcome(Status.FAILED, last_error="a judge job needs a deployment")
+    seconds = context.settings.baseline_window_seconds
+    policies = judging.Policies(context.policy, context.shadows)
+    judge_all = partial(judging.judge, context.pool, policies, seconds)
+    return await context.docket.call(job.deployment_id, judge_all)
+
+
+async def profile(job: Job, context: Context) -> Outcome:
+    """Make a profile of the service that is being deployed."""
+    if job.deployment_id is None:
+        return Outcome(Status.FAILED, last_error="a profile job needs a deployment")
+    settings = context.settings
     async with context.pool.acquire() as conn:
-        if await queue.count_unsettled_post_slots(conn, job.deployment_id):
-            # The safety deadline came before the slots were settled, say after an outage.
-            return Outcome(
-                Status.RETRY,
-                retry_in_seconds=UNSETTLED_PAUSE_SECONDS,
-                last_error="post slots are not settled yet",
-            )
-        deployment, as_of = await deployments.load(conn, job.deployment_id)
-        frame = await samples.load_window(
-            conn, deployment, context.settings.baseline_window_seconds
-        )
-        judgement = pass_judgement(_windows(deployment, frame), context.policy, as_of)[0]
-        diagnosis = hints.diagnose(judgement)
-        first = await verdicts.save(conn, judgement, diagnosis)
-    if first:
-        log.info(
-            "verdict_saved",
-            verdict=judgement.verdict,
-            conclusive=judgement.conclusive,
-            reason_code=judgement.reason_code,
-            hints=[hint.rule for hint in diagnosis],
-        )
+        deployment, _ = await deployments.load(conn, job.deployment_id)
+    await profiling.build(
+        context.pool,
+        deployment,
+        settings.baseline_window_seconds,
+        settings.baseline_interval_seconds,
+    )
     return Outcome(Status.COMPLETED)
 
 
@@ -205,6 +201,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     JobKind.COLLECT: collect,
     JobKind.BACKFILL: fill_baseline,
     JobKind.JUDGE: judge,
+    JobKind.PROFILE: profile,
     JobKind.REMOVE_SAMPLES: remove_samples,
 }
 
@@ -224,25 +221,6 @@ async def handle(job: Job, context: Context) -> Outcome:
             outcome = _crashed(job, type(error).__name__)
         _report(job, outcome)
         return outcome
-
-
-def _windows(deployment: Deployment, frame: pl.DataFrame) -> windows.Windows:
-    """Return a batch of one."""
-    identity = str(deployment.id)
-    planned = pl.DataFrame(
-        [
-            {
-                "deployment_id": identity,
-                "service_id": f"{deployment.project_id}/{deployment.env}",
-                "triggered_at": deployment.triggered_at,
-                "finished_at": deployment.finished_at,
-                "post_slots": deployment.post_slots,
-                "slot_seconds": deployment.slot_seconds,
-            }
-        ],
-        schema=windows.DEPLOYMENTS,
-    )
-    return windows.split(planned, frame.select(pl.lit(identity).alias("deployment_id"), pl.all()))
 
 
 def _missed(job: Job, error: CollectError) -> Outcome:

@@ -1,25 +1,14 @@
-"""Samples and missed slots: written in batches, read as frames."""
+"""Samples and missed slots, written in batches; `sql.windows` reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-import polars as pl
-
 from core.database import Connection
-from core.types import METRICS, Deployment, MissedSlot, Reading, Sample, Slot
+from core.types import METRICS, MissedSlot, Reading, Sample, Slot
 from sql.texts import query
-
-SAMPLES_SCHEMA = pl.Schema(
-    {
-        "slot_at": pl.Datetime("us", "UTC"),
-        "phase": pl.String(),
-        "sequence_index": pl.Int16(),
-        **{metric: pl.Float64() for metric in METRICS},
-    }
-)
 
 
 def _slot_columns(slots: Sequence[Slot]) -> list[list[object]]:
@@ -79,35 +68,3 @@ async def remove(conn: Connection, project_id: UUID, since: datetime, until: dat
     await conn.execute(query("samples.remove_missed"), project_id, since, until)
     done = await conn.execute(query("samples.remove"), project_id, since, until)
     return int(done.rpartition(" ")[2])
-
-
-async def load_window(
-    conn: Connection, deployment: Deployment, baseline_seconds: float
-) -> pl.DataFrame:
-    """Return the samples a deployment is judged by.
-
-    Returns:
-        Frame of `SAMPLES_SCHEMA` by slot_at: the continuous samples since `baseline_seconds`
-        before the trigger, and the deployment's own `pre` and `post` samples.
-    """
-    since = deployment.triggered_at - timedelta(seconds=baseline_seconds)
-    rows = await conn.fetch(
-        query("samples.window"),
-        deployment.project_id,
-        deployment.env,
-        deployment.id,
-        since,
-        post_window_end(deployment),
-        deployment.triggered_at,
-        deployment.finished_at,
-    )
-    return pl.DataFrame([tuple(row) for row in rows], schema=SAMPLES_SCHEMA, orient="row")
-
-
-def post_window_end(deployment: Deployment) -> datetime:
-    """Return when the last post slot of a finished deployment is over."""
-    if deployment.finished_at is None or not deployment.post_slots or not deployment.slot_seconds:
-        raise ValueError(f"deployment {deployment.id} has no post window yet")
-    return deployment.finished_at + timedelta(
-        seconds=deployment.post_slots * deployment.slot_seconds
-    )

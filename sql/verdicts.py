@@ -1,18 +1,22 @@
-"""Verdicts with their evidence and hints, written once and together."""
+"""Verdicts with their evidence and hints, written once and together; shadows beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from pydantic_core import to_json
 
 from core.database import Connection
-from core.judgement import Evidence, Judgement
+from core.judgement import Direction, Evidence, Judgement, Pattern
 from core.types import METRICS, Attribution, Hint, Metric, Severity, Verdict
 from sql.texts import query
+
+EVIDENCE = tuple(field.name for field in fields(Evidence))
+ENUMS = {"metric": Metric, "attribution": Attribution, "direction": Direction, "pattern": Pattern}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +31,48 @@ class ProjectHint:
     hint: Hint
 
 
-async def save(conn: Connection, judgement: Judgement, hints: Sequence[Hint]) -> bool:
-    """Store a verdict with evidence and hints and mark the deployment analyzed, all or nothing.
+@dataclass(frozen=True, slots=True)
+class ShadowVerdict:
+    """What another policy said of a deployment, at the same moment."""
+
+    policy: str
+    verdict: Verdict
+    conclusive: bool
+    reason_code: str
+    confidence: float
+    failed_metrics: tuple[Metric, ...]
+
+
+async def save(
+    conn: Connection,
+    judged: Sequence[tuple[Judgement, Sequence[Hint]]],
+    policy_digest: str | None = None,
+) -> set[UUID]:
+    """Store verdicts with evidence and hints and mark the deployments analyzed, all or nothing.
+
+    Args:
+        conn: Connection.
+        judged: Judgements, each with its hints, most important first.
+        policy_digest: Content of the policy that judged them all.
 
     Returns:
-        False if the deployment has a verdict already; then nothing is written.
+        The deployments that had no verdict before; of the others nothing is written.
     """
-    async with conn.transaction():
-        first = await conn.fetchval(
-            query("verdicts.insert"),
-            judgement.deployment_id,
-            judgement.policy,
-            judgement.verdict,
-            judgement.conclusive,
-            judgement.reason_code,
-            judgement.confidence,
-            judgement.coverage_ratio,
-            judgement.as_of,
-        )
-        if first is None:
-            return False
-        await conn.executemany(query("verdicts.insert_evidence"), _evidence_rows(judgement))
-        await conn.executemany(
-            query("verdicts.insert_hint"), _hint_rows(judgement.deployment_id, hints)
-        )
-        await conn.execute(query("deployments.mark_analyzed"), judgement.deployment_id)
-    return True
+    rows = await conn.fetch(
+        query("verdicts.insert"),
+        _json(_verdict_row(judgement, policy_digest) for judgement, _ in judged),
+        _json(row for judgement, _ in judged for row in _evidence_rows(judgement)),
+        _json(row for judgement, hints in judged for row in _hint_rows(judgement, hints)),
+    )
+    return {row["deployment_id"] for row in rows}
+
+
+async def save_shadows(
+    conn: Connection, judgements: Sequence[Judgement], policy_digest: str | None = None
+) -> None:
+    """Store what a shadow policy said; what is stored already stays."""
+    rows = (_shadow_row(judgement, policy_digest) for judgement in judgements)
+    await conn.execute(query("verdicts.insert_shadows"), _json(rows))
 
 
 async def find(conn: Connection, deployment_id: UUID) -> Judgement | None:
@@ -73,12 +93,43 @@ async def find(conn: Connection, deployment_id: UUID) -> Judgement | None:
             _evidence(item) for item in sorted(rows, key=lambda item: METRICS.index(item["metric"]))
         ),
         as_of=row["as_of"],
+        quality_ratio=row["quality_ratio"],
+        penalties=tuple(row["penalties"]),
+        confounders=tuple(row["confounders"]),
+        decided_at=row["decided_at"],
+        profile_until=row["profile_until"],
     )
 
 
 async def find_hints(conn: Connection, deployment_id: UUID) -> list[Hint]:
     """Return the hints of a deployment, most important first."""
     return [_hint(row) for row in await conn.fetch(query("verdicts.hints"), deployment_id)]
+
+
+async def find_shadows(conn: Connection, deployment_id: UUID) -> list[ShadowVerdict]:
+    """Return what shadow policies said of a deployment, by name."""
+    return [
+        ShadowVerdict(
+            policy=row["policy"],
+            verdict=Verdict(row["verdict"]),
+            conclusive=row["conclusive"],
+            reason_code=row["reason_code"],
+            confidence=row["confidence"],
+            failed_metrics=tuple(Metric(name) for name in row["failed_metrics"]),
+        )
+        for row in await conn.fetch(query("verdicts.shadows"), deployment_id)
+    ]
+
+
+async def put_feedback(
+    conn: Connection, deployment_id: UUID, *, harmful: bool, given_by: str
+) -> None:
+    """Note whether a deployment did harm; the last word on it counts.
+
+    A person who calls the verdict right or wrong says the same in other words: an alarm that was
+    right, or an ok that was wrong, was about a harmful deployment.
+    """
+    await conn.execute(query("verdicts.put_feedback"), deployment_id, harmful, given_by)
 
 
 async def project_hints(
@@ -104,57 +155,37 @@ async def project_hints(
     ]
 
 
-def _evidence_rows(judgement: Judgement) -> list[tuple[object, ...]]:
-    return [
-        (
-            judgement.deployment_id,
-            evidence.metric,
-            evidence.baseline_source,
-            evidence.baseline_n,
-            evidence.post_n,
-            evidence.expected,
-            evidence.observed,
-            evidence.threshold,
-            evidence.exceedance_ratio,
-            evidence.tolerance_ratio,
-            evidence.failed,
-            evidence.attribution,
-        )
-        for evidence in judgement.evidence
-    ]
+def _json(rows: Iterable[dict[str, object]]) -> str:
+    # As text, because JSON has no infinity; the columns' types read it back.
+    return to_json(list(rows), inf_nan_mode="strings").decode()
 
 
-def _hint_rows(deployment_id: UUID, hints: Sequence[Hint]) -> list[tuple[object, ...]]:
-    return [
-        (
-            deployment_id,
-            position,
-            hint.rule,
-            hint.severity,
-            hint.title,
-            hint.diagnosis,
-            list(hint.actions),
-            list(hint.metrics),
-        )
-        for position, hint in enumerate(hints)
-    ]
+def _verdict_row(judgement: Judgement, policy_digest: str | None) -> dict[str, object]:
+    names = (field.name for field in fields(Judgement) if field.name != "evidence")
+    return {"policy_digest": policy_digest, **{name: getattr(judgement, name) for name in names}}
+
+
+def _evidence_rows(judgement: Judgement) -> Iterable[dict[str, object]]:
+    for evidence in judgement.evidence:
+        values = {name: getattr(evidence, name) for name in EVIDENCE}
+        yield {"deployment_id": judgement.deployment_id, **values}
+
+
+def _hint_rows(judgement: Judgement, hints: Sequence[Hint]) -> Iterable[dict[str, object]]:
+    for position, hint in enumerate(hints):
+        values = {field.name: getattr(hint, field.name) for field in fields(Hint)}
+        yield {"deployment_id": judgement.deployment_id, "position": position, **values}
+
+
+def _shadow_row(judgement: Judgement, policy_digest: str | None) -> dict[str, object]:
+    failed = [evidence.metric for evidence in judgement.evidence if evidence.failed]
+    return {**_verdict_row(judgement, policy_digest), "failed_metrics": failed}
 
 
 def _evidence(row: asyncpg.Record) -> Evidence:
-    attribution = row["attribution"]
-    return Evidence(
-        metric=Metric(row["metric"]),
-        baseline_source=row["baseline_source"],
-        baseline_n=row["baseline_n"],
-        post_n=row["post_n"],
-        expected=row["expected"],
-        observed=row["observed"],
-        threshold=row["threshold"],
-        exceedance_ratio=row["exceedance_ratio"],
-        tolerance_ratio=row["tolerance_ratio"],
-        failed=row["failed"],
-        attribution=None if attribution is None else Attribution(attribution),
-    )
+    values = {name: row[name] for name in EVIDENCE}
+    named = {name: enum(values[name]) for name, enum in ENUMS.items() if values[name] is not None}
+    return Evidence(**{**values, **named})
 
 
 def _hint(row: asyncpg.Record) -> Hint:

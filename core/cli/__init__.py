@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import typer
 
-from core.cli import db, demo, history, jobs, projects, secrets, serve
+from core.cli import db, demo, history, jobs, judge, projects, replay, secrets, serve
 from core.errors import SeqPulseError
 from core.logs import redact
 
@@ -28,6 +28,8 @@ app.command("api")(serve.api)
 app.command("worker")(serve.worker)
 app.command("up")(serve.up)
 app.command("migrate")(serve.migrate)
+app.command("judge")(judge.run)
+app.command("replay")(replay.run)
 app.command("demo")(demo.run)
 
 

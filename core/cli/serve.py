@@ -14,7 +14,6 @@ import structlog
 import typer
 import uvicorn
 
-from analytics import policy
 from api.app import create_app
 from core import logs, processes
 from core import settings as configuration
@@ -147,8 +146,9 @@ async def _work(url: str, settings: Settings) -> None:
             pool=pool,
             vault=settings.vault(),
             collector=collector,
-            policy=policy.find(settings.policy),
+            policy=wiring.choose_policy(settings.policy),
             settings=settings,
+            shadows=tuple(wiring.choose_policy(each) for each in settings.shadow_policies),
         )
         options = loop.Options(
             concurrency=settings.worker_concurrency,

@@ -34,17 +34,6 @@ SELECT requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage, extra
 -- name: has_any
 SELECT EXISTS (SELECT FROM metric_samples WHERE project_id = $1 AND env = $2)
 
--- name: window
--- What was read only after the change had begun says nothing of before, whatever its slot.
-SELECT slot_at, phase, sequence_index,
-       requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage
-  FROM metric_samples
- WHERE project_id = $1 AND env = $2 AND slot_at >= $4 AND slot_at <= $5
-   AND CASE WHEN phase IS NULL THEN collected_at <= $6
-            WHEN phase = 'pre' THEN deployment_id = $3 AND collected_at <= $7
-            ELSE deployment_id = $3 END
- ORDER BY slot_at
-
 -- name: chunks
 -- The pieces the tables are made of, as spans of slot_at: what is done to one of them stays bounded.
 SELECT DISTINCT range_start, range_end

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from core.database import Connection
-from demo.stage import SLOT_SECONDS
+from demo.releases import SLOT_SECONDS
 from tests.acceptance.installation import Installation
 
 GOOD = {

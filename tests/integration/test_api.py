@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from api.app import create_app
 from core.database import Connection
-from core.judgement import Evidence, Judgement
+from core.judgement import Direction, Evidence, Judgement
 from core.secrets import Vault
 from core.settings import Settings
 from core.types import Hint, Metric, Severity, Verdict
@@ -122,7 +123,7 @@ async def test_fifty_triggers_and_finishes_at_once_make_one_deployment_and_one_s
     finishes = await asyncio.gather(*(finish(client, key, identity) for _ in range(50)))
     assert [answer.json()["status"] for answer in finishes].count("accepted") == 1
     assert {answer.json()["status"] for answer in finishes} == {"accepted", "ignored"}
-    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 1 + 1 + 5 + 1
+    assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs") == 1 + 1 + 5 + 1 + 1
 
 
 async def test_the_idempotency_header_is_accepted_too(
@@ -318,6 +319,11 @@ async def test_a_verdict_is_202_until_it_is_there(
     assert (answer["verdict"], answer["conclusive"]) == ("warning", True)
     assert [row["metric"] for row in answer["evidence"]] == [metric.value for metric in Metric]
     assert answer["hints"][0]["actions"] == ["look", "fix"]
+    latency = answer["evidence"][1]
+    assert (latency["effect"], latency["direction"], latency["severe"]) == (0.4, "worse", False)
+    assert (answer["penalties"], answer["confounders"]) == (["missing_slots"], [identity])
+    assert answer["shadows"][0]["policy"] == "strict"
+    assert answer["shadows"][0]["failed_metrics"] == [metric.value for metric in reversed(Metric)]
     shown = (await client.get(f"/deployments/{identity}", headers=key)).json()
     assert (shown["state"], shown["verdict"]) == ("analyzed", "warning")
     [hint] = (await client.get("/sdh", headers=key)).json()
@@ -448,11 +454,28 @@ async def _save_verdict(conn: Connection, identity: UUID) -> bool:
         confidence=0.8,
         coverage_ratio=1.0,
         evidence=tuple(
-            Evidence(metric, "baseline", 9, 5, 1.0, None, 2.0, 0.5, 0.2, True, None)
+            Evidence(
+                metric,
+                "baseline",
+                baseline_n=9,
+                post_n=5,
+                expected=1.0,
+                observed=None,
+                threshold=2.0,
+                exceedance_ratio=0.5,
+                tolerance_ratio=0.2,
+                failed=True,
+                attribution=None,
+                direction=Direction.WORSE,
+                effect=0.4,
+            )
             for metric in reversed(Metric)
         ),
         as_of=as_of,
+        penalties=("missing_slots",),
+        confounders=(deployment.id,),
     )
+    await verdicts.save_shadows(conn, [replace(judgement, policy="strict")])
     metrics = (Metric.LATENCY_P95,)
     hint = Hint("latency_regression", Severity.WARNING, "t", "d", ("look", "fix"), metrics)
-    return await verdicts.save(conn, judgement, [hint])
+    return bool(await verdicts.save(conn, [(judgement, [hint])]))

@@ -21,7 +21,7 @@ from scheduler import baseline, queue, tasks
 from scheduler.jobs import Job, JobKind, Status
 from scheduler.plan import backfill_job
 from scheduler.session import register
-from sql import deployments, samples, targets
+from sql import deployments, samples, targets, windows
 
 SLOTS = 10
 KNOWN = 7
@@ -109,9 +109,8 @@ async def test_the_window_is_filled_once_on_the_grid_of_the_baseline(
         "UPDATE deployments SET state = 'finished', result = 'success', finished_at = now(), "
         "post_slots = 5, slot_seconds = 60"
     )
-    finished, _ = await deployments.load(conn, fresh.id)
-    frame = await samples.load_window(conn, finished, 60.0 * SLOTS)
-    assert frame.height == KNOWN, "the judge counts them as of before the change"
+    material = await windows.load(conn, [fresh.id], 60.0 * SLOTS)
+    assert material.samples.height == KNOWN, "the judge counts them as of before the change"
     assert (await tasks.handle(job, context)).status is Status.COMPLETED
     assert (past.asked, len(await slots(conn))) == (2, KNOWN)
 

@@ -23,7 +23,7 @@ from scheduler import baseline, plan, queue, tasks, worker
 from scheduler.jobs import Job, NewJob, Outcome, Priority, Status
 from scheduler.session import register
 from scheduler.waker import Waker
-from sql import deployments, projects, samples, targets, verdicts
+from sql import deployments, projects, targets, verdicts, windows
 
 METRICS = {
     "requests_per_sec": 10,
@@ -425,8 +425,8 @@ async def test_what_was_read_after_the_change_began_is_no_baseline(
     assert deployment.finished_at is not None
     late_at = deployment.finished_at + timedelta(seconds=1)
     await conn.execute(pre, deployment.triggered_at, late_at, project.id, deployment.id)
-    frame = await samples.load_window(conn, deployment, settings.baseline_window_seconds)
-    assert frame["slot_at"].to_list() == [before]
+    material = await windows.load(conn, [deployment.id], settings.baseline_window_seconds)
+    assert material.samples["slot_at"].to_list() == [before]
 
 
 async def test_a_sample_the_database_refuses_stops_nobody_else(

@@ -43,7 +43,11 @@ def test_post_slots_tile_the_window(post_slots: int, slot_seconds: float) -> Non
 
 
 def test_jobs_of_a_deployment_have_keys_of_their_own() -> None:
-    jobs = [plan.pre_job(FINISHED, 60), *plan.post_jobs(FINISHED)]
+    jobs = [
+        plan.pre_job(FINISHED, 60),
+        *plan.post_jobs(FINISHED),
+        plan.profile_job(FINISHED),
+    ]
     assert len({job.dedupe_key for job in jobs}) == len(jobs)
     assert None not in {job.dedupe_key for job in jobs}
 
@@ -65,3 +69,12 @@ def test_the_baseline_recurs_and_belongs_to_no_deployment() -> None:
     assert job.repeat == timedelta(seconds=60)
     assert job.deadline_at == NOON + timedelta(seconds=60)
     assert (job.deployment_id, job.phase) == (None, None)
+
+
+def test_the_profile_is_made_at_the_finish_and_never_before_a_verdict() -> None:
+    job = plan.profile_job(FINISHED)
+    assert (job.kind, job.scheduled_at) == (JobKind.PROFILE, FINISHED.finished_at)
+    *_, judge = plan.post_jobs(FINISHED)
+    assert job.priority > judge.priority
+    with pytest.raises(ValueError, match="not finished"):
+        plan.profile_job(replace(FINISHED, finished_at=None))

@@ -1,0 +1,69 @@
+"""Judgements of the past, made again: in one frame per lot, and counted against the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from analytics.judge import Assessment
+
+EXAMPLES: Final = 3
+"""Deployments named for each kind of difference."""
+
+CHANGE: Final = ("project", "recorded_verdict", "verdict")
+
+TALLY: Final = pl.Schema(
+    {
+        **dict.fromkeys(CHANGE, pl.String()),
+        "deployments": pl.Int64(),
+        "examples": pl.List(pl.String()),
+    }
+)
+"""How often which verdict (null: none) on record became which; examples are deployment ids."""
+
+
+def flatten(assessment: Assessment) -> pl.DataFrame:
+    """Return one row per deployment, in order: its verdict and `failed_metrics` (a list)."""
+    failed = (
+        assessment.evidence.filter("failed")
+        .group_by("deployment_id", maintain_order=True)
+        .agg(failed_metrics="metric")
+    )
+    nothing = pl.Series([[]], dtype=pl.List(pl.String))
+    return assessment.verdicts.join(
+        failed, on="deployment_id", how="left", maintain_order="left"
+    ).with_columns(pl.col("failed_metrics").fill_null(nothing))
+
+
+def tally(results: pl.DataFrame) -> pl.DataFrame:
+    """Count the verdicts of `results` against those on record.
+
+    Args:
+        results: deployment_id, project, recorded_verdict (null: none) and verdict.
+
+    Returns:
+        Frame of `TALLY`.
+    """
+    counted = results.group_by(CHANGE, maintain_order=True).agg(
+        deployments=pl.len().cast(pl.Int64), examples=pl.col("deployment_id").head(EXAMPLES)
+    )
+    return counted.select(TALLY.names())
+
+
+def add_up(tallies: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return one tally of several lots; by project, the most frequent first."""
+    together = pl.concat([TALLY.to_frame(), *tallies])
+    summed = together.group_by(CHANGE, maintain_order=True).agg(
+        pl.col("deployments").sum(),
+        pl.col("examples").explode().drop_nulls().head(EXAMPLES),
+    )
+    return summed.sort(
+        "project", "deployments", *CHANGE[1:], descending=[False, True, False, False]
+    )
+
+
+def select_changed(tallied: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what stayed as it was."""
+    return tallied.filter(pl.col("recorded_verdict").ne_missing(pl.col("verdict")))

@@ -1,0 +1,133 @@
+"""`seqpulse replay`: judge all of history again, under any policy, and see what would change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from analytics import replay as outcome
+from analytics.policy import Policy
+from core import logs
+from core.cli import wiring
+from core.cli.results import Write, open_results
+from core.database import Pool
+from core.errors import InvalidInputError
+from core.settings import Settings
+from core.types import Verdict
+from scheduler.replay import CONNECTIONS, replay
+from sql import history
+from sql.history import Selection
+
+COLOURS: Final = {"ok": "green", "warning": "yellow", "rollback_recommended": "red"}
+MOST_ROWS: Final = 60
+"""Rows of the diff table; the rest is summed up."""
+
+Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
+
+
+def run(
+    policy: Annotated[str, typer.Option(help="Name of a shipped policy, or a file.")],
+    project: Annotated[str | None, typer.Option(help="Name or id.")] = None,
+    env: Annotated[str | None, typer.Option(help="Environment.")] = None,
+    since: Moment = None,
+    until: Moment = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what would change.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write every verdict to a .csv, .parquet or .json file.")
+    ] = None,
+) -> None:
+    """Judge every finished deployment again. Nothing is changed.
+
+    --since and --until are moments of the finish, in UTC.
+    """
+    logs.configure("warning")
+    judging = wiring.choose_policy(policy)
+    if out is not None and out.suffix not in (".csv", ".parquet", ".json"):
+        raise InvalidInputError("--out: must end in .csv, .parquet or .json")
+    console = Console(stderr=True)
+
+    async def work(pool: Pool, settings: Settings) -> pl.DataFrame:
+        async with pool.acquire() as conn:
+            selection = Selection(
+                project_id=None if project is None else await history.find_project(conn, project),
+                env=env,
+                **_bounds(since, until),
+            )
+            total = await history.count(conn, selection)
+        lots = replay(pool, judging, selection, settings.baseline_window_seconds)
+        with open_results(out) as write, _progress(console) as progress:
+            task = progress.add_task(f"judging by {judging.name}", total=total)
+            return await _add_up(lots, write, partial(progress.advance, task))
+
+    tallied = wiring.with_pool(work, CONNECTIONS)
+    _show(tallied, judging, diff=diff)
+
+
+async def _add_up(
+    lots: AsyncGenerator[pl.DataFrame], write: Write, advance: Callable[[float], None]
+) -> pl.DataFrame:
+    """Write and count lot by lot, so that the whole never has to be held."""
+    tallied = outcome.TALLY.to_frame()
+    async with aclosing(lots) as judged:
+        async for lot in judged:
+            write(lot)
+            tallied = outcome.add_up([tallied, outcome.tally(lot)])
+            advance(lot.height)
+    return tallied
+
+
+def _bounds(since: datetime | None, until: datetime | None) -> dict[str, datetime]:
+    given = {"since": since, "until": until}
+    return {name: at.replace(tzinfo=UTC) for name, at in given.items() if at is not None}
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
+
+
+def _show(tallied: pl.DataFrame, policy: Policy[Any], *, diff: bool) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    verdicts: Counter[str] = Counter()
+    for verdict, number in tallied.select("verdict", "deployments").iter_rows():
+        verdicts[verdict] += number
+    changed = outcome.select_changed(tallied)
+    parts = [f"{verdicts[verdict]} {_paint(verdict)}" for verdict in Verdict]
+    console.print(f"{policy.name}: {verdicts.total()} deployments, {', '.join(parts)}")
+    console.print(f"{changed['deployments'].sum()} differ from the verdict on record")
+    if diff and not changed.is_empty():
+        console.print(_table(changed))
+
+
+def _table(changed: pl.DataFrame) -> Table:
+    table = Table("project", "on record", "replayed", "deployments", "for example")
+    for row in changed.head(MOST_ROWS).iter_rows(named=True):
+        table.add_row(
+            escape(row["project"]),
+            _paint(row["recorded_verdict"]),
+            _paint(row["verdict"]),
+            str(row["deployments"]),
+            "\n".join(row["examples"]),
+        )
+    rest = changed.slice(MOST_ROWS)
+    if not rest.is_empty():
+        table.add_row("…", "", "", str(rest["deployments"].sum()), f"{rest.height} more rows")
+    return table
+
+
+def _paint(verdict: str | None) -> str:
+    return "[dim]none[/]" if verdict is None else f"[{COLOURS[verdict]}]{verdict}[/]"

@@ -1,0 +1,91 @@
+"""Judge the past again: lot by lot from the database, the next ones loading meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+import polars as pl
+
+from analytics.judge import assess
+from analytics.policy import Policy
+from analytics.replay import flatten
+from core.database import Pool
+from scheduler.judging import prepare
+from sql import history, windows
+from sql.history import Selection
+from sql.windows import Material
+
+LOT: Final = 2_500
+"""Deployments judged together: enough to be fast, few enough for any memory."""
+AHEAD: Final = 3
+"""Lots in work: two are loaded while one is judged, so neither server nor we ever wait."""
+CONNECTIONS: Final = 3
+"""What the pool should allow: two for the lots, one to walk through history."""
+
+
+async def replay(
+    pool: Pool,
+    policy: Policy[Any],
+    selection: Selection,
+    baseline_seconds: float,
+    lot: int = LOT,
+) -> AsyncGenerator[pl.DataFrame]:
+    """Judge deployments of the past in order of time; nothing is written.
+
+    Every deployment is judged by what its own judge job knew (see `sql.windows`), so a policy that
+    judged it live says the same again, bit for bit. Those whose post window is not settled yet are
+    left out.
+
+    Args:
+        pool: At least two connections, better `CONNECTIONS`.
+        policy: Who judges.
+        selection: Which deployments.
+        baseline_seconds: Length of the baseline window.
+        lot: How many at a time.
+
+    Yields:
+        One row per deployment: what `analytics.replay.flatten` says of it, and project, env,
+        branch, triggered_at, finished_at, and the verdict on record (recorded_*, null: none).
+    """
+    at_work: deque[asyncio.Task[pl.DataFrame]] = deque()
+    try:
+        async with (
+            pool.acquire() as conn,
+            aclosing(history.walk(conn, selection, lot)) as lots,
+        ):
+            async for ids in lots:
+                judging = _replay_lot(pool, ids, policy, baseline_seconds)
+                at_work.append(asyncio.create_task(judging))
+                if len(at_work) == AHEAD:
+                    yield await at_work.popleft()
+        while at_work:
+            yield await at_work.popleft()
+    finally:
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+
+
+async def _replay_lot(
+    pool: Pool, ids: Sequence[UUID], policy: Policy[Any], baseline_seconds: float
+) -> pl.DataFrame:
+    async with pool.acquire() as conn:
+        material = await windows.load(conn, ids, baseline_seconds)
+        recorded = await history.load_recorded(conn, ids)
+    settled = replace(material, deployments=material.deployments.filter("settled"))
+    return await asyncio.to_thread(_judge, settled, recorded, policy)
+
+
+def _judge(material: Material, recorded: pl.DataFrame, policy: Policy[Any]) -> pl.DataFrame:
+    cases = prepare(material)
+    known = material.deployments.select("deployment_id", "env", "triggered_at", "finished_at")
+    said = flatten(assess(cases.windows, policy, cases.profiles))
+    return known.join(recorded, on="deployment_id", maintain_order="left").join(
+        said, on="deployment_id", maintain_order="left"
+    )

@@ -1,0 +1,149 @@
+"""What deployments are judged by, as frames: one deployment or thousands, live or years later.
+
+Whatever is loaded here comes out the same whenever it is loaded, so that a verdict can be computed
+again: nothing counts that was not known when the last post slot of the deployment was planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+
+from core.database import Connection
+from core.types import METRICS
+from sql import frames
+from sql.texts import query
+
+MOMENT: Final = pl.Datetime("us", "UTC")
+SOURCES: Final = pl.Series([None, "pre", "post", "previous", "history"], dtype=pl.String)
+"""Phases of samples by their number in the key."""
+POST: Final = 2
+
+DEPLOYMENTS: Final = pl.Schema(
+    {
+        "deployment_id": pl.String(),
+        "project_id": pl.String(),
+        "env": pl.String(),
+        "triggered_at": MOMENT,
+        "finished_at": MOMENT,
+        "post_slots": pl.Int16(),
+        "slot_seconds": pl.Float64(),
+        "settled": pl.Boolean(),
+        "as_of": MOMENT,
+    }
+)
+SAMPLES: Final = pl.Schema(
+    {
+        "key": pl.Int64(),
+        "slot_at": MOMENT,
+        **dict.fromkeys(METRICS, pl.Float64()),
+    }
+)
+NEIGHBOURS: Final = pl.Schema(
+    {
+        "service_id": pl.String(),
+        "deployment_id": pl.String(),
+        "started_at": MOMENT,
+        "ended_at": MOMENT,
+        "bad": pl.Boolean(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What deployments are judged by.
+
+    Attributes:
+        deployments: One row per finished deployment: deployment_id, project_id, env, triggered_at,
+            finished_at, post_slots, slot_seconds, settled (no post slot is left to do), as_of (the
+            database's clock), and service_id, which is the deployment's own id: every deployment
+            has its own view of the neighbours.
+        samples: deployment_id, slot_at, phase (null, `pre`, `post`, `previous`, `history`),
+            sequence_index (-1 for none) and the metrics (NaN for none), in any order.
+        neighbours: service_id, deployment_id, started_at, ended_at, bad.
+        profiles: Packed profiles (`analytics.profile`) by deployment id; those of one service
+            may be one and the same object.
+    """
+
+    deployments: pl.DataFrame
+    samples: pl.DataFrame
+    neighbours: pl.DataFrame
+    profiles: Mapping[str, bytes]
+
+
+async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -> Material:
+    """Return what the finished ones of these deployments are judged by.
+
+    Args:
+        conn: Connection.
+        ids: Deployments; those that are close in time cost less together.
+        baseline_seconds: Length of the baseline window.
+    """
+    deployments = await frames.fetch(conn, query("windows.deployments"), [ids], DEPLOYMENTS)
+    deployments = deployments.with_columns(service_id="deployment_id")
+    found = set(deployments["deployment_id"])
+    known = [each for each in ids if str(each) in found]
+    if not known:
+        return Material(deployments, _samples(deployments, SAMPLES.to_frame()), _nobody(), {})
+    since, until = _enclose(deployments, baseline_seconds)
+    window = [known, baseline_seconds, since, until]
+    rows = await frames.fetch(conn, query("windows.samples"), window, SAMPLES)
+    around = [known, baseline_seconds]
+    return Material(
+        deployments,
+        _samples(deployments, pl.concat([rows, await _fall_back(conn, known, rows)])),
+        await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS),
+        {
+            each: row["packed"]
+            for row in await conn.fetch(query("windows.profiles"), known)
+            for each in row["deployment_ids"]
+        },
+    )
+
+
+async def _fall_back(conn: Connection, known: Sequence[UUID], rows: pl.DataFrame) -> pl.DataFrame:
+    """Load other baselines for the deployments that have none of their own."""
+    key = rows["key"].to_numpy()
+    watched = np.zeros(len(known), dtype=np.bool_)
+    watched[(key[(key >> 16) & 7 != POST] >> 19) - 1] = True
+    without = np.flatnonzero(~watched)
+    if not without.size:
+        return rows.clear()
+    ids = [known[place] for place in without.tolist()]
+    found = await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES)
+    # Its keys count places among those without; what is wanted is the place among all.
+    place = without[(found["key"].to_numpy() >> 19) - 1] + 1
+    return found.with_columns(key=(place << 19) | (found["key"].to_numpy() & 0x7FFFF))
+
+
+def _samples(deployments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Unpack the key of each sample (see the query) into deployment, phase and place."""
+    key = rows["key"].to_numpy()
+    return rows.select(
+        deployments["deployment_id"].gather((key >> 19) - 1),
+        "slot_at",
+        SOURCES.gather((key >> 16) & 7).alias("phase"),
+        pl.Series("sequence_index", (key & 0xFFFF) - 1, dtype=pl.Int32),
+        *METRICS,
+    )
+
+
+def _enclose(deployments: pl.DataFrame, baseline_seconds: float) -> tuple[datetime, datetime]:
+    """Return two moments between which all windows lie."""
+    post = pl.duration(microseconds=pl.col("post_slots") * pl.col("slot_seconds") * 1e6)
+    since, until = deployments.select(
+        pl.col("triggered_at").min(), until=(pl.col("finished_at") + post).max()
+    ).row(0)
+    room = timedelta(seconds=1)
+    return since - timedelta(seconds=baseline_seconds) - room, until + room
+
+
+def _nobody() -> pl.DataFrame:
+    return NEIGHBOURS.to_frame()
