@@ -117,6 +117,22 @@ async def test_readers_of_one_process_ask_together(
     assert await conn.fetchval(statements) - before < len(others)
 
 
+async def test_a_turn_that_comes_too_late_is_thrown_away(
+    pool: Pool, conn: Connection, target: Target
+) -> None:
+    shared = Turns(pool, 60.0)
+    shared._margin = 0.05
+    async with conn.transaction():
+        await conn.execute("LOCK TABLE turns IN SHARE MODE")
+        asked = asyncio.create_task(shared.take(target))
+        done, _ = await asyncio.wait([asked], timeout=0.3)
+        assert not done
+    assert (await asked).pause_seconds == 0.05
+    shared._margin = 5.0
+    assert (await shared.take(target)).pause_seconds == 0
+    assert await conn.fetchval("SELECT cardinality(taken_at) FROM turns") == 2, "both are counted"
+
+
 async def test_a_failing_database_is_told_to_everybody_who_asked(target: Target) -> None:
     class Broken:
         def acquire(self) -> object:

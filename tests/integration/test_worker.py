@@ -397,7 +397,7 @@ async def test_the_secret_of_another_key_does_not_stop_the_worker(
     endpoint: Callable[[], str],
 ) -> None:
     other, _ = await projects.create(conn, Vault("x" * 40), name="other", hmac_secret="hmac_s")
-    deployment = await finished(conn, other, endpoint())
+    deployment = await finished(conn, other, endpoint(), slot_seconds=1.5)
     async with running(database_url, context):
         await until(lambda: verdicts.find(conn, deployment.id))
     rows = await conn.fetch("SELECT DISTINCT code, detail FROM missed_slots WHERE phase = 'post'")
