@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Header
+from fastapi.exceptions import RequestValidationError
 
 from api.auth import ProjectDep
 from api.problems import ProblemError
@@ -128,16 +129,16 @@ async def _require_samples(conn: ConnectionDep, project: Project, env: str) -> N
     """Let a trigger without an endpoint pass if there is a target, or if samples are pushed.
 
     Raises:
-        ProblemError: 422; with nothing to judge by, the verdict would be worth nothing.
+        RequestValidationError: With nothing to judge by, the verdict would be worth nothing.
     """
     if await targets.find_source(conn, project.id, env) is not None:
         return
     if not await samples.has_any(conn, project.id, env):
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"metrics_endpoint: needed, because {env} has no target yet and nothing was pushed "
-            f"for it (POST /projects/{project.id}/samples)",
+        message = (
+            f"needed, because {env} has no target yet and nothing was pushed for it "
+            f"(POST /projects/{project.id}/samples)"
         )
+        raise RequestValidationError([{"loc": ("body", "metrics_endpoint"), "msg": message}])
 
 
 async def _watch(
