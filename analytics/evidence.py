@@ -63,7 +63,9 @@ def describe(
         severe: Shape (5, d).
         limits: Numbers of the policy that evidence shows.
     """
-    needed = np.maximum(chosen.least, chosen.sure)
+    # Where nothing was tested there is nothing it would have taken.
+    tested = np.where(np.isnan(chosen.effect), np.nan, 1.0)
+    needed = np.maximum(chosen.least, chosen.sure) * tested
     better = _find_better(chosen, needed)
     share = np.full(failed.shape, np.nan)
     np.divide(chosen.bad_n, chosen.slot_n, out=share, where=chosen.slot_n > 0)
@@ -86,7 +88,7 @@ def describe(
         "effect": effect,
         "effect_low": _show(chosen.effect - INTERVAL_SIGMAS * chosen.scale),
         "effect_high": _show(chosen.effect + INTERVAL_SIGMAS * chosen.scale),
-        "minimum_effect": _show(chosen.least),
+        "minimum_effect": _show(chosen.least * tested),
         "smallest_detectable_effect": _show(needed + POWER_SIGMAS * chosen.scale),
         "test": np.where(np.isnan(p), NONE, _tests(failed.shape)),
         "statistic": chosen.statistic,

@@ -205,6 +205,7 @@ def test_a_metric_needs_three_values_on_both_sides(compare: Compare) -> None:
     slow += [{"latency_p95": None}] * 3
     evidence = _of(compare(after=slow), Metric.LATENCY_P95)
     assert (evidence.effect, evidence.p_value, evidence.test) == (None, None, None)
+    assert (evidence.threshold, evidence.minimum_effect, evidence.distance_to_flip) == (None,) * 3
     thin: list[dict[str, object]] = [{}] * 2
     thin += [{"latency_p95": None}] * 28
     evidence = _of(compare(before=thin, after=[{}] * 5), Metric.LATENCY_P95)

@@ -127,6 +127,16 @@ def test_lost_traffic_must_be_some_requests(compare: Compare) -> None:
     assert _failed(judgement) == []
 
 
+def test_what_was_too_little_to_lose_is_no_minimum(compare: Compare) -> None:
+    """Of six expected requests no ten can be lost: all of them is the least that would matter."""
+    usual = {"requests_per_sec": 0.02}
+    traffic = _of(compare(before=[usual] * 30, after=[usual] * 5), Metric.REQUESTS_PER_SEC)
+    assert (traffic.minimum_effect, traffic.threshold) == (1.0, 0.0)
+    usual = {"requests_per_sec": 0.1}
+    traffic = _of(compare(before=[usual] * 30, after=[usual] * 5), Metric.REQUESTS_PER_SEC)
+    assert traffic.minimum_effect == pytest.approx(10 / 30)
+
+
 def test_three_failures_are_too_few(compare: Compare) -> None:
     before = [{"requests_per_sec": 1.0, "error_rate": 0.0}] * 30
     two = [{"requests_per_sec": 1.0, "error_rate": 1 / 60}] * 2
@@ -140,6 +150,7 @@ def test_work_that_comes_with_traffic_is_not_the_deployments(compare: Compare) -
     assert _failed(judgement) == []
     expected = _of(judgement, Metric.CPU_USAGE).expected
     assert expected == pytest.approx(0.3 * 2**0.85)
+    assert _of(judgement, Metric.CPU_USAGE).exceedance_ratio == 0
     assert _failed(compare(after=[busy | {"cpu_usage": 0.85}] * 15)) == [Metric.CPU_USAGE]
 
 
