@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from core import secrets
@@ -19,6 +20,9 @@ from sql import embedded
 from sql.scratch import scratch_database
 
 TEST_DSN = "SEQPULSE_TEST_DSN"
+
+hypothesis.settings.register_profile("suite", deadline=None)  # no test depends on speed
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import polars as pl
 import pytest
@@ -40,3 +41,24 @@ def test_confidence_is_how_complete_the_data_was(frames: Frames, name: str) -> N
     assert judgement.conclusive
     assert judgement.confidence == judgement.coverage_ratio == judgement.quality_ratio == 0.8
     assert judgement.penalties == ("missing_slots",)
+
+
+@pytest.mark.parametrize("name", ["slo", "kayenta-compatible"])
+def test_neighbours_make_no_difference(frames: Frames, name: str) -> None:
+    bad = [{"latency_p95": 400.0}, {"error_rate": 0.1}, {"cpu_usage": 0.95}, {"memory_usage": 0.9}]
+    slots = [{}, *bad, bad[0] | bad[1], bad[0] | bad[1] | bad[2], {"latency_p95": None}]
+    parts = [
+        frames(number=number, before=[{}] * size, after=[slot] * 5)
+        for number, (slot, size) in enumerate(product(slots, (0, 1, 30)), start=1)
+    ]
+    deployments, samples = (pl.concat(part) for part in zip(*parts, strict=True))
+    chosen = policy.find(name)
+    together = judge.judge(windows.split(deployments, samples), chosen, FINISHED_AT)
+    alone = [judge.judge(windows.split(*part), chosen, FINISHED_AT)[0] for part in parts]
+    assert together == alone
+    assert len({judgement.verdict for judgement in together}) == 3
+    shares = [sum(each.contribution for each in one.evidence) for one in together]
+    assert all(
+        share == pytest.approx(float(any(each.failed for each in one.evidence)))
+        for share, one in zip(shares, together, strict=True)
+    )
