@@ -180,15 +180,13 @@ class _Readings(NamedTuple):
 
 def _read(samples: pl.DataFrame, plan: pl.DataFrame) -> _Readings:
     said = "source_at" in samples.columns
-    phase = pl.col("phase").replace_strict(
-        {name: code for code, name in enumerate(PHASES)}, default=None, return_dtype=pl.Int64
-    )
+    phase = [pl.when(pl.col("phase").eq_missing(name)).then(n) for n, name in enumerate(PHASES)]
     found = (
         samples.lazy()
         .select(
             "deployment_id",
-            *METRICS,
-            pl.when(pl.col("phase").is_null()).then(0).otherwise(phase).alias("phase"),
+            pl.col(*METRICS).fill_null(np.nan),
+            pl.coalesce(phase).cast(pl.Int64).alias("phase"),
             pl.col("slot_at").dt.timestamp("us"),
             pl.col("sequence_index").cast(pl.Int64).fill_null(-1),
             (pl.col("source_at") if said else pl.lit(None, MOMENT))
@@ -200,7 +198,7 @@ def _read(samples: pl.DataFrame, plan: pl.DataFrame) -> _Readings:
         .join(plan.lazy().select("deployment_id", pl.col("row").cast(pl.Int64)), on="deployment_id")
         .collect()
     )
-    values = clean(np.stack([found[name].fill_null(np.nan).to_numpy() for name in METRICS]))
+    values = clean(np.stack([found[name].to_numpy() for name in METRICS]))
     readings = _Readings(
         row=found["row"].to_numpy(),
         phase=found["phase"].to_numpy(),
@@ -223,6 +221,8 @@ def _near(plan: pl.DataFrame, neighbours: pl.DataFrame) -> pl.DataFrame:
 
 def _confounders(plan: pl.DataFrame, near: pl.DataFrame) -> pl.Series:
     """Ids of the neighbours whose time overlaps roll-out or post window, for every deployment."""
+    if near.is_empty():
+        return pl.Series([[]] * plan.height, dtype=pl.List(pl.String))
     window = pl.duration(microseconds=pl.col("post_slots") * pl.col("slot_seconds") * 1e6)
     named = (
         near.join(plan.select("row", "triggered_at", end=pl.col("finished_at") + window), on="row")
