@@ -214,7 +214,7 @@ def _scale(ground: Ground, span: Span, slot_n: Array, profiles: Stack) -> tuple[
 
 
 def _quantile(freedom: Array) -> Array:
-    """The 99 % quantile of Student's t, to three digits from 4 degrees of freedom on.
+    """The 99 % quantile of Student's t, to three digits from 4 degrees of freedom up.
 
     Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5.
     """
@@ -222,7 +222,8 @@ def _quantile(freedom: Array) -> Array:
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
+    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
+    return z + first / freedom + second / freedom**2 + third / freedom**3 + fourth / freedom**4
 
 
 def _least(expected: Array, seconds: Array, minima: Mapping[Metric, Minimum]) -> Array:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from analytics import windows
+from analytics import gauges, windows
 from analytics.profile import ServiceProfile, build_profile
 from core.judgement import Evidence, Judgement
 from core.types import METRICS, Metric
@@ -74,6 +74,12 @@ def test_a_shift_is_tested_by_t_against_the_scatter_of_the_baseline(
         assert evidence.smallest_detectable_effect == pytest.approx(exp(detectable) - 1, rel=0.02)
         assert evidence.effect_low == pytest.approx(exp(shift - 1.959964 * scale) - 1)
         assert evidence.effect_high == pytest.approx(exp(shift + 1.959964 * scale) - 1)
+
+
+def test_the_quantile_of_t_is_right_to_three_digits() -> None:
+    freedom = np.array([4.0, 5.0, 7.5, 12.0, 30.0, 400.0])
+    assert gauges._quantile(freedom) == pytest.approx(stats.t.ppf(0.99, freedom), rel=2e-3)
+    assert gauges._quantile(freedom[3:]) == pytest.approx(stats.t.ppf(0.99, freedom[3:]), rel=1e-5)
 
 
 UNTIL = datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
