@@ -56,21 +56,21 @@ class Surroundings:
 
     Attributes:
         missed: Planned post slots that were missed, by code; a code without any may be left out.
-        elsewhere_missed_ratio: Share of the slots of all other targets that were missed while
-            this deployment was watched, 0..1; None if there are none.
+        elsewhere_silent_ratio: Share of the other projects that answered before and could not be
+            reached once while this deployment was watched, 0..1; None if there are too few.
         drifts: What `find_drifts` found.
     """
 
     missed: Mapping[CollectCode, int] = field(default_factory=dict)
-    elsewhere_missed_ratio: float | None = None
+    elsewhere_silent_ratio: float | None = None
     drifts: tuple[Drift, ...] = ()
 
     @property
     def our_fault(self) -> bool:
-        """Whether at least half of the misses are ours, or half of all others went dark as well."""
+        """Whether at least half of the misses are ours, or half of the others went silent too."""
         missed = sum(self.missed.values())
         ours = sum(self.missed.get(code, 0) for code in OUR_CODES)
-        return missed > 0 and (2 * ours >= missed or (self.elsewhere_missed_ratio or 0) >= 0.5)
+        return missed > 0 and (2 * ours >= missed or (self.elsewhere_silent_ratio or 0) >= 0.5)
 
 
 NOTHING_KNOWN: Final = Surroundings()

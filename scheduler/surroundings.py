@@ -13,8 +13,7 @@ from analytics.surroundings import NOTHING_KNOWN, Surroundings, find_drifts
 from core.database import Connection
 from core.judgement import Judgement
 from core.types import Verdict
-from sql import surroundings
-from sql.surroundings import Service
+from sql import collection, surroundings
 
 DEPLOYMENTS: Final = 9
 """Harmless deployments a drift is looked for in, beside the one that was judged."""
@@ -35,25 +34,17 @@ async def look_around(
     span = deployments.select(pl.col("finished_at").min(), end=(pl.col("finished_at") + post).max())
     since, until = span.row(0)
     missed = await surroundings.count_missed(conn, ids, since, until + timedelta(seconds=1))
-    slots = await surroundings.count_slots(conn, since, until) if missed else {}
+    projects = await collection.list_silent(conn, since, until) if missed else {}
     harmless = [each.deployment_id for each in judgements if each.verdict is Verdict.OK]
     levels = await surroundings.load_levels(conn, harmless, DEPLOYMENTS)
-    services = deployments.select("project_id", "env").rows()
     found = {}
-    for judgement, (project_id, env) in zip(judgements, services, strict=True):
+    for judgement, project_id in zip(judgements, deployments["project_id"], strict=True):
         mine = judgement.deployment_id
         observed = {e.metric: e.observed for e in judgement.evidence if e.observed is not None}
         if mine in missed or mine in levels:
             found[mine] = Surroundings(
                 missed=missed.get(mine, {}),
-                elsewhere_missed_ratio=_elsewhere(slots, (UUID(project_id), env)),
+                elsewhere_silent_ratio=collection.share_of_silent(projects, UUID(project_id)),
                 drifts=find_drifts([*levels[mine], observed]) if mine in levels else (),
             )
     return {each: found.get(each, NOTHING_KNOWN) for each in ids}
-
-
-def _elsewhere(slots: Mapping[Service, tuple[int, int]], service: Service) -> float | None:
-    """Share of the slots of all other services that were missed."""
-    others = [counts for each, counts in slots.items() if each != service]
-    planned = sum(count for _, count in others)
-    return sum(missed for missed, _ in others) / planned if planned else None

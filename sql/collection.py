@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,43 +12,29 @@ from sql.texts import query
 
 MIN_OTHERS: Final = 3
 """Fewer other projects prove nothing: two services may well share one broken network."""
-MIN_SILENT_RATIO: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class OtherProjects:
-    """How the other projects fared meanwhile.
+async def list_silent(conn: Connection, since: datetime, until: datetime) -> Mapping[UUID, bool]:
+    """Return the projects that answered before `since`, and whether each has been silent since.
 
-    Attributes:
-        answering: Other projects with a sample in the equally long time before.
-        silent: How many of those could not be reached a single time since, although we tried.
-    """
-
-    answering: int
-    silent: int
-
-    @property
-    def blame_us(self) -> bool:
-        """Whether our collector or network is failing rather than the one target.
-
-        That is, when at least half of at least three other projects went silent with it.
-        """
-        return self.answering >= MIN_OTHERS and self.silent >= MIN_SILENT_RATIO * self.answering
-
-
-async def look_at_others(
-    conn: Connection, project_id: UUID, since: datetime, until: datetime
-) -> OtherProjects:
-    """Return how the other projects fared while one project was observed.
-
-    Only what our own side could bring about counts as unreachable (`dns`, `refused`, `timeout`,
-    `tls`, `network`, `deadline`, `internal`), not an answer we did not like.
+    Silent is who could not be reached a single time, although we tried. Only what our own side
+    could bring about counts (`dns`, `refused`, `timeout`, `tls`, `network`, `deadline`,
+    `internal`), not an answer we did not like.
 
     Args:
         conn: Connection.
-        project_id: The project that was observed.
-        since: Begin of that, say when its deployment was finished.
-        until: End of that.
+        since: Begin of a time, say when a deployment was finished; as long before it, projects
+            must have answered.
+        until: End of that time.
     """
-    (row,) = await conn.fetch(query("collection.others"), project_id, since, until)
-    return OtherProjects(row["answering"], row["silent"])
+    rows = await conn.fetch(query("collection.projects"), since, until)
+    return {row["project_id"]: row["silent"] for row in rows}
+
+
+def share_of_silent(projects: Mapping[UUID, bool], project_id: UUID) -> float | None:
+    """Return the share of the projects other than `project_id` that are silent, 0..1.
+
+    None if they are fewer than `MIN_OTHERS`.
+    """
+    others = [silent for each, silent in projects.items() if each != project_id]
+    return sum(others) / len(others) if len(others) >= MIN_OTHERS else None

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
 from uuid import UUID
 
 from core.database import Connection
 from core.types import CollectCode, Metric
 from sql.texts import query
-
-Service: TypeAlias = tuple[UUID, str]
 
 
 async def count_missed(
@@ -30,14 +27,6 @@ async def count_missed(
     for row in await conn.fetch(query("surroundings.missed"), ids, since, until):
         found[row["deployment_id"]][CollectCode(row["code"])] = row["slots"]
     return found
-
-
-async def count_slots(
-    conn: Connection, since: datetime, until: datetime
-) -> Mapping[Service, tuple[int, int]]:
-    """Return for each service how many slots were missed, of how many."""
-    rows = await conn.fetch(query("surroundings.slots"), since, until)
-    return {(row["project_id"], row["env"]): (row["missed"], row["planned"]) for row in rows}
 
 
 async def load_levels(

@@ -5,14 +5,6 @@ SELECT deployment_id, code, count(*) AS slots
  WHERE deployment_id = ANY($1::uuid[]) AND phase = 'post' AND slot_at BETWEEN $2 AND $3
  GROUP BY deployment_id, code
 
--- name: slots
--- How the slots of all targets went, by service.
-SELECT project_id, env, sum(missed)::bigint AS missed, count(*) AS planned
-  FROM (SELECT project_id, env, 0 AS missed FROM metric_samples WHERE slot_at BETWEEN $1 AND $2
-         UNION ALL
-        SELECT project_id, env, 1 FROM missed_slots WHERE slot_at BETWEEN $1 AND $2) AS s
- GROUP BY project_id, env
-
 -- name: levels
 -- Levels of the metrics after the last $2 harmless deployments before each of $1, oldest first.
 -- Verdicts are looked up one by one: a plan made while there are few would read them all each time.

@@ -31,8 +31,8 @@ async def missed(
     await samples.insert_missed(conn, [MissedSlot(slot, code, "x") for slot in slots])
 
 
-async def blame_us(conn: Connection) -> bool:
-    return (await collection.look_at_others(conn, OURS, FINISHED, END)).blame_us
+async def silent(conn: Connection) -> float | None:
+    return collection.share_of_silent(await collection.list_silent(conn, FINISHED, END), OURS)
 
 
 @pytest.fixture
@@ -46,8 +46,7 @@ async def test_a_target_that_died_alone(conn: Connection, others: None) -> None:
     await missed(conn, 1, CollectCode.REFUSED)
     for project in range(2, 6):
         await collected(conn, project, 0, 5)
-    found = await collection.look_at_others(conn, OURS, FINISHED, END)
-    assert (found.answering, found.silent, found.blame_us) == (4, 0, False)
+    assert await silent(conn) == 0
 
 
 async def test_many_that_cannot_be_reached_at_once(conn: Connection, others: None) -> None:
@@ -55,34 +54,33 @@ async def test_many_that_cannot_be_reached_at_once(conn: Connection, others: Non
     await missed(conn, 3, CollectCode.TIMEOUT)
     for project in (4, 5):
         await collected(conn, project, 0, 5)
-    found = await collection.look_at_others(conn, OURS, FINISHED, END)
-    assert (found.answering, found.silent, found.blame_us) == (4, 2, True)
+    assert await silent(conn) == 0.5
 
 
 async def test_an_answer_proves_that_we_can_reach_it(conn: Connection, others: None) -> None:
     for project in range(2, 6):
         await missed(conn, project, CollectCode.STATUS)
-    assert not await blame_us(conn)
+    assert await silent(conn) == 0
 
 
 async def test_one_sample_among_many_misses_is_not_silence(conn: Connection, others: None) -> None:
     for project in range(2, 6):
         await missed(conn, project, CollectCode.NETWORK, 0, 4)
         await collected(conn, project, 4, 5)
-    assert not await blame_us(conn)
+    assert await silent(conn) == 0
 
 
 async def test_what_was_dead_before_proves_nothing(conn: Connection) -> None:
     for project in range(2, 6):
         await missed(conn, project, CollectCode.TIMEOUT, -5, 5)
-    assert not await blame_us(conn)
+    assert await silent(conn) is None
 
 
 async def test_two_others_are_too_few(conn: Connection) -> None:
     for project in (2, 3):
         await collected(conn, project, -5, 0)
         await missed(conn, project, CollectCode.TIMEOUT)
-    assert not await blame_us(conn)
+    assert await silent(conn) is None
 
 
 async def test_only_what_our_side_can_bring_about_counts(conn: Connection) -> None:

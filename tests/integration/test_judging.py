@@ -366,24 +366,28 @@ async def test_replay_leaves_out_what_is_still_watched_and_what_was_not_asked_fo
 async def test_hints_know_what_went_on_elsewhere(
     conn: Connection, pool: Pool, deployment: Deployment, project: Project
 ) -> None:
-    """All slots of this target were missed, and two of three of another one: it is our side."""
+    """All slots of this target were missed, and two of three others went silent: our side did."""
     await conn.execute("DELETE FROM scheduled_jobs")
     missed = (
         "INSERT INTO missed_slots (slot_at, project_id, env, deployment_id, phase, "
-        "sequence_index, code, detail) SELECT finished_at + i * interval '1 minute', project_id, "
-        "$1, $2, $3, i, 'timeout', '' FROM deployments, generate_series(0, $4::integer) AS i"
+        "sequence_index, code, detail) SELECT finished_at + i * interval '1 minute', $1, "
+        "'prod', $2, $3, i, 'timeout', '' FROM deployments, generate_series(0, 4) AS i"
     )
-    await conn.execute(missed, "prod", deployment.id, "post", 4)
-    await conn.execute(missed, "other", None, None, 1)
-    await conn.execute(
+    collected = (
         "INSERT INTO metric_samples (slot_at, project_id, env, latency_p95) "
-        "SELECT finished_at + interval '2 minutes', project_id, 'other', 1 FROM deployments"
+        "SELECT finished_at + i * interval '1 minute', $1, 'prod', 1 "
+        "FROM deployments, generate_series($2::integer, $3) AS i"
     )
+    await conn.execute(missed, project.id, deployment.id, "post")
+    for number, last, silent in ((1, -1, True), (2, -1, True), (3, 4, False)):
+        await conn.execute(collected, UUID(int=number), -3, last)
+        if silent:
+            await conn.execute(missed, UUID(int=number), None, None)
     material = await windows.load(conn, [deployment.id], BASELINE_SECONDS)
     judgements = judging.prepare(material).judge(policy.SEQPULSE_V1)
     around = (await look_around(conn, material.deployments, judgements))[deployment.id]
     assert around.missed == {"timeout": 5}
-    assert around.elsewhere_missed_ratio == 2 / 3
+    assert around.elsewhere_silent_ratio == 2 / 3
     assert around.our_fault
     await judge_one(pool, deployment)
     rules = [hint.rule for hint in await verdicts.find_hints(conn, deployment.id)]

@@ -91,7 +91,7 @@ NO_BASELINE: Mapping[Metric, Mapping[str, Any]] = {
 SILENT = ReasonCode.INSUFFICIENT_POST_SAMPLES
 OURS = Surroundings(missed={CollectCode.DEADLINE: 2, CollectCode.TIMEOUT: 2})
 THEIRS = Surroundings(missed={CollectCode.DEADLINE: 1, CollectCode.TIMEOUT: 2})
-DARK = Surroundings(missed={CollectCode.DNS: 4}, elsewhere_missed_ratio=0.5)
+DARK = Surroundings(missed={CollectCode.DNS: 4}, elsewhere_silent_ratio=0.5)
 DRIFTS = Surroundings(drifts=(Drift(LATENCY, 8, 80.0, 121.0),))
 
 CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
@@ -208,8 +208,8 @@ CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
         ],
         [
             Case(reason=SILENT, surroundings=THEIRS),
-            Case(reason=SILENT, surroundings=replace(DARK, elsewhere_missed_ratio=0.49)),
-            Case(reason=SILENT, surroundings=Surroundings(elsewhere_missed_ratio=1.0)),
+            Case(reason=SILENT, surroundings=replace(DARK, elsewhere_silent_ratio=0.49)),
+            Case(reason=SILENT, surroundings=Surroundings(elsewhere_silent_ratio=1.0)),
             Case(reason=ReasonCode.NO_BASELINE, surroundings=OURS),
             Case(surroundings=OURS),
         ],

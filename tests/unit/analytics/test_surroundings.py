@@ -74,9 +74,9 @@ def test_several_metrics_may_drift_at_once() -> None:
         (Surroundings(missed={CollectCode.DEADLINE: 1, CollectCode.DNS: 1}), True),
         (Surroundings(missed={CollectCode.DEADLINE: 1, CollectCode.DNS: 2}), False),
         (Surroundings(missed={CollectCode.RATE_LIMITED: 5}), False),
-        (Surroundings(missed={CollectCode.DNS: 0}, elsewhere_missed_ratio=1.0), False),
-        (Surroundings(missed={CollectCode.DNS: 5}, elsewhere_missed_ratio=0.5), True),
-        (Surroundings(missed={CollectCode.DNS: 5}, elsewhere_missed_ratio=0.4), False),
+        (Surroundings(missed={CollectCode.DNS: 0}, elsewhere_silent_ratio=1.0), False),
+        (Surroundings(missed={CollectCode.DNS: 5}, elsewhere_silent_ratio=0.5), True),
+        (Surroundings(missed={CollectCode.DNS: 5}, elsewhere_silent_ratio=0.4), False),
     ],
 )
 def test_whose_fault_missed_slots_are(surroundings: Surroundings, *, ours: bool) -> None:
