@@ -39,7 +39,7 @@ test: $(STAMP) ## the whole test suite, on a private TimescaleDB
 
 test-all: test ## the suite and the heavy outside engines (none yet)
 
-check: $(STAMP) ## format, lint, types, imports and unit tests, in under a minute
+check: $(STAMP) ## format, lint, types, imports and unit tests, in about a minute
 	@$(BIN)/ruff format --check $(CODE) tests
 	@$(BIN)/ruff check $(CODE) tests
 	@$(BIN)/mypy
