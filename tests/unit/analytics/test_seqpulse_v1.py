@@ -470,3 +470,24 @@ def test_the_worked_example_of_the_docs_is_true(compare: Compare) -> None:
     assert judgement.reason_code == ReasonCode.REGRESSION
     assert judgement.confidence == pytest.approx(0.978, rel=0.01)
     assert judgement.quality_ratio == pytest.approx(0.8)
+
+
+def test_contributions_are_effects_in_multiples_of_what_matters(compare: Compare) -> None:
+    judgement = compare(after=[{"latency_p95": 100.0, "memory_usage": 0.6}] * 15)
+    slow, full = _of(judgement, Metric.LATENCY_P95), _of(judgement, Metric.MEMORY_USAGE)
+    weights = math.log(2) / math.log(1.15), math.log(1.5) / math.log(1.1)
+    assert slow.contribution == pytest.approx(weights[0] / sum(weights))
+    assert full.contribution == pytest.approx(weights[1] / sum(weights))
+
+
+def test_the_threshold_of_errors_is_the_usual_rate_and_what_matters(compare: Compare) -> None:
+    errors = _of(compare(after=[{}] * 15), Metric.ERROR_RATE)
+    assert errors.minimum_effect is not None
+    assert errors.threshold == pytest.approx(0.001 + errors.minimum_effect)
+
+
+def test_a_slot_is_bad_from_half_of_what_matters(compare: Compare) -> None:
+    """Half of ln 1.15 is 7.2 %: 53.7 ms are bad, 53.5 ms are not."""
+    after = [{"latency_p95": 53.7}] * 8 + [{"latency_p95": 53.5}] * 7
+    evidence = _of(compare(after=after), Metric.LATENCY_P95)
+    assert evidence.exceedance_ratio == pytest.approx(6 / 13)
