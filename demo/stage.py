@@ -81,7 +81,7 @@ class Stage:
     async def put_release(self, behaviour: Behaviour) -> None:
         """Switch the shop to another release and wait until it is up."""
         self.shop.behaviour = behaviour
-        await self.http.put(f"{self.shop.url}/release/{behaviour}")
+        await answering(self.http, f"{self.shop.url}/release/{behaviour}", method="PUT")
         await answering(self.http, f"{self.shop.url}/openapi.json")
 
 
@@ -141,8 +141,10 @@ def environment(database_url: str) -> dict[str, str]:
     }
 
 
-async def answering(http: httpx.AsyncClient, url: str, log_file: Path | None = None) -> None:
-    """Wait until `url` answers with success.
+async def answering(
+    http: httpx.AsyncClient, url: str, log_file: Path | None = None, *, method: str = "GET"
+) -> None:
+    """Ask again and again until `url` answers with success.
 
     Raises:
         SeqPulseError: It did not in `PATIENCE_SECONDS`; the text shows the end of the log.
@@ -150,7 +152,7 @@ async def answering(http: httpx.AsyncClient, url: str, log_file: Path | None = N
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < give_up_at:
         with contextlib.suppress(httpx.HTTPError):
-            if (await http.get(url)).is_success:
+            if (await http.request(method, url)).is_success:
                 return
         await asyncio.sleep(0.1)
     raise SeqPulseError(
