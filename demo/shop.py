@@ -29,6 +29,8 @@ seqpulse.core.SAMPLE_WINDOW_SECONDS = SLOT_SECONDS
 
 SLOW_SECONDS = 0.4
 FAILING_RATIO = 0.3
+TURNED_AWAY_RATIO = 0.6
+"""Of the shoppers of a failing release: as if most of its instances had not come back."""
 CRASH_CODE = 3
 
 
@@ -47,12 +49,20 @@ def create_shop(behaviour: Behaviour, hmac_secret: str, *, restarted: bool = Fal
     shop.middleware("http")(sdk.middleware())
 
     @shop.middleware("http")
-    async def lose_metrics(
+    async def stand_before(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        """A silent release has no metrics route any more."""
-        if shop.state.behaviour is Behaviour.SILENT and request.url.path == METRICS_PATH:
+        """Answer what never gets as far as the shop and its SDK.
+
+        A silent release has no metrics route any more. Most shoppers of a failing one are turned
+        away by the load balancer.
+        """
+        behaviour, path = shop.state.behaviour, request.url.path
+        if behaviour is Behaviour.SILENT and path == METRICS_PATH:
             return Response(status_code=404)
+        limping = shop.state.restarted and behaviour is Behaviour.FAILING and path == "/products"
+        if limping and random.random() < TURNED_AWAY_RATIO:  # noqa: S311 - a dice, not a secret
+            return Response(status_code=503)
         return await call_next(request)
 
     @shop.get("/products")
