@@ -137,21 +137,22 @@ WITH outcome AS MATERIALIZED (
     RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index,
               j.payload, j.slot_at, j.scheduled_at, j.attempt,
               extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
+), unsettled AS MATERIALIZED (
+    SELECT o.id, o.attempt
+      FROM outcome AS o
+     WHERE NOT EXISTS (SELECT FROM finished AS f WHERE f.id = o.id)
+       AND NOT EXISTS (SELECT FROM again AS a WHERE a.id = o.id)
 ), rest AS (
-    SELECT (SELECT array_agg(o.id)
-              FROM outcome AS o
-             WHERE NOT EXISTS (SELECT FROM finished AS f WHERE f.id = o.id)
-               AND NOT EXISTS (SELECT FROM again AS a WHERE a.id = o.id)) AS unsettled,
-           (SELECT array_agg(o.id)
-              FROM outcome AS o
+    SELECT (SELECT array_agg(id) FROM unsettled) AS unsettled,
+           (SELECT array_agg(u.id)
+              FROM unsettled AS u
              CROSS JOIN LATERAL (
                    SELECT
                      FROM scheduled_jobs AS s
-                    WHERE s.id BETWEEN o.id AND o.id AND s.owner = $1 AND s.attempt = o.attempt
+                    WHERE s.id BETWEEN u.id AND u.id AND s.owner = $1 AND s.attempt = u.attempt
                     ORDER BY s.id
                     LIMIT 1
-                 ) AS s
-             WHERE NOT EXISTS (SELECT FROM ready AS r WHERE r.id = o.id)) AS held_up,
+                 ) AS s) AS held_up,
            (SELECT extract(epoch FROM min(next.scheduled_at) - clock_timestamp())::float8
               FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
              CROSS JOIN LATERAL (
