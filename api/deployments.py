@@ -176,6 +176,7 @@ def _answer(deployment: Deployment, verdict: str | None) -> DeploymentAnswer:
             "analyzed_at": deployment.analyzed_at,
             "post_slots": deployment.post_slots,
             "slot_seconds": deployment.slot_seconds,
+            "extended_at": deployment.extended_at,
             "verdict": verdict,
         }
     )

@@ -100,6 +100,7 @@ class DeploymentAnswer(BaseModel):
     analyzed_at: datetime | None
     post_slots: int | None
     slot_seconds: float | None
+    extended_at: datetime | None
     verdict: Verdict | None
 
 

@@ -158,7 +158,7 @@ class Deployment:
     """One rollout of a project in one environment.
 
     `post_slots` and `slot_seconds` are frozen at `finish`, so that a verdict stays explainable
-    after settings change.
+    after settings change; only an extension, at `extended_at`, doubles `post_slots`.
     """
 
     id: UUID
@@ -173,6 +173,7 @@ class Deployment:
     analyzed_at: datetime | None = None
     post_slots: int | None = None
     slot_seconds: float | None = None
+    extended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

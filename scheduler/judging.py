@@ -9,9 +9,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import compress
 from typing import Any, Final
 from uuid import UUID
 
+import polars as pl
 import structlog
 
 from analytics import hints, profile, windows
@@ -20,10 +22,11 @@ from analytics.policy import Policy
 from core.database import Connection, Pool
 from core.errors import InvalidInputError
 from core.judgement import Judgement
-from core.types import Hint
+from core.types import Hint, Verdict
+from scheduler import plan, queue
 from scheduler.jobs import Outcome, Status
 from scheduler.surroundings import look_around
-from sql import verdicts
+from sql import deployments, targets, verdicts
 from sql import windows as stored
 from sql.windows import Material
 
@@ -85,6 +88,9 @@ async def judge(
 ) -> dict[UUID, Outcome]:
     """Judge deployments whose post windows are settled; store verdicts, evidence and hints.
 
+    An ok that could not have seen a real regression is not stored: the window is extended, once,
+    and what is found after that is stored whatever it is.
+
     Args:
         pool: Connections.
         policies: Who judges.
@@ -101,7 +107,7 @@ async def judge(
             outcomes[UUID(each)] = Outcome(Status.COMPLETED) if settled else _unsettled()
         ready = material.deployments.filter("settled")
         if not ready.is_empty():
-            await _save(conn, policies, replace(material, deployments=ready))
+            await _decide(conn, policies, replace(material, deployments=ready))
     return outcomes
 
 
@@ -114,23 +120,70 @@ def _unsettled() -> Outcome:
     )
 
 
-async def _save(conn: Connection, policies: Policies, material: Material) -> None:
+async def _decide(conn: Connection, policies: Policies, material: Material) -> None:
     # In a thread: judging many takes long enough for the worker's loop to notice.
     cases = await asyncio.to_thread(prepare, material)
     judgements = await asyncio.to_thread(cases.judge, policies.live)
-    around = await look_around(conn, material.deployments, judgements)
+    extended = material.deployments["extended"]
+    final = [done or not _is_blind(said) for done, said in zip(extended, judgements, strict=True)]
+    if any(final):
+        live = list(compress(judgements, final))
+        await _save(conn, policies.live, material.deployments.filter(final), live)
+        for shadow in policies.shadows:
+            await _save_shadow(conn, shadow, cases, final)
+    for said, is_final in zip(judgements, final, strict=True):
+        if not is_final:
+            await _extend(conn, said.deployment_id)
+
+
+def _is_blind(judgement: Judgement) -> bool:
+    """Whether it is an ok that could not have seen a real regression."""
+    return judgement.verdict is Verdict.OK and not judgement.conclusive
+
+
+async def _save(
+    conn: Connection,
+    policy: Policy[Any],
+    theirs: pl.DataFrame,
+    judgements: Sequence[Judgement],
+) -> None:
+    around = await look_around(conn, theirs, judgements)
     judged = [(each, hints.diagnose(each, around[each.deployment_id])) for each in judgements]
-    first = await verdicts.save(conn, judged, policies.live.digest)
-    projects = material.deployments["project_id"]
-    for (judgement, diagnosis), project_id in zip(judged, projects, strict=True):
+    first = await verdicts.save(conn, judged, policy.digest)
+    for (judgement, diagnosis), project_id in zip(judged, theirs["project_id"], strict=True):
         if judgement.deployment_id in first:
             _tell(judgement, diagnosis, project_id)
-    for shadow in policies.shadows:
-        try:
-            said = await asyncio.to_thread(cases.judge, shadow)
-            await verdicts.save_shadows(conn, said, shadow.digest)
-        except Exception:  # whatever is wrong with a shadow, the live verdict stands
-            log.exception("shadow_failed", policy=shadow.name)
+
+
+async def _save_shadow(
+    conn: Connection, shadow: Policy[Any], cases: Cases, final: Sequence[bool]
+) -> None:
+    try:
+        said = await asyncio.to_thread(cases.judge, shadow)
+        await verdicts.save_shadows(conn, list(compress(said, final)), shadow.digest)
+    except Exception:  # whatever is wrong with a shadow, the live verdict stands
+        log.exception("shadow_failed", policy=shadow.name)
+
+
+async def _extend(conn: Connection, deployment_id: UUID) -> None:
+    """Plan as many post slots again, and another judge; once, whoever else tries.
+
+    Nobody is woken: the worker that settles this judge learns then when the next slot is due.
+    """
+    async with conn.transaction():
+        deployment = await deployments.extend(conn, deployment_id)
+        if deployment is None or deployment.post_slots is None:
+            return
+        source = await targets.find_source(conn, deployment.project_id, deployment.env)
+        planned = deployment.post_slots // 2
+        await queue.enqueue(conn, plan.post_jobs(deployment, pushed=source is None, first=planned))
+    log.info(
+        "window_extended",
+        job_id=None,
+        project_id=deployment.project_id,
+        deployment_id=deployment.id,
+        post_slots=deployment.post_slots,
+    )
 
 
 def _tell(judgement: Judgement, diagnosis: Sequence[Hint], project_id: str) -> None:

@@ -55,7 +55,7 @@ def backfill_job(deployment: Deployment) -> NewJob:
     )
 
 
-def post_jobs(deployment: Deployment, *, pushed: bool = False) -> list[NewJob]:
+def post_jobs(deployment: Deployment, *, pushed: bool = False, first: int = 0) -> list[NewJob]:
     """Return the jobs of the post window of a finished deployment.
 
     One collect job per slot, `slot_seconds` apart from `finished_at` on, each with a deadline at
@@ -65,6 +65,8 @@ def post_jobs(deployment: Deployment, *, pushed: bool = False) -> list[NewJob]:
     Args:
         deployment: A finished deployment.
         pushed: Its samples come by themselves: each has one slot more to arrive.
+        first: The slots before this one are planned already, with a judge of their own: the window
+            was extended. That judge still runs, so the new one has another dedupe key.
 
     Raises:
         ValueError: The deployment is not finished.
@@ -86,7 +88,7 @@ def post_jobs(deployment: Deployment, *, pushed: bool = False) -> list[NewJob]:
             deadline_at=deployment.finished_at + (index + 1) * step + patience,
             dedupe_key=f"post:{deployment.id}:{index}",
         )
-        for index in range(deployment.post_slots)
+        for index in range(first, deployment.post_slots)
     ]
     judge = NewJob(
         kind=JobKind.JUDGE,
@@ -98,8 +100,8 @@ def post_jobs(deployment: Deployment, *, pushed: bool = False) -> list[NewJob]:
         + deployment.post_slots * step
         + patience
         + timedelta(seconds=JUDGE_GRACE_SECONDS),
-        awaiting=deployment.post_slots,
-        dedupe_key=f"judge:{deployment.id}",
+        awaiting=deployment.post_slots - first,
+        dedupe_key=f"judge:{deployment.id}" + (f":{first}" if first else ""),
     )
     return [*slots, judge]
 

@@ -37,6 +37,7 @@ def _deployment(row: asyncpg.Record) -> Deployment:
         analyzed_at=row["analyzed_at"],
         post_slots=row["post_slots"],
         slot_seconds=row["slot_seconds"],
+        extended_at=row["extended_at"],
     )
 
 
@@ -91,6 +92,15 @@ async def mark_finished(
         post_slots,
         slot_seconds,
     )
+    return None if row is None else _deployment(row)
+
+
+async def extend(conn: Connection, deployment_id: UUID) -> Deployment | None:
+    """Double the post window of a finished deployment, or return None if that was done already.
+
+    None, too, if the deployment is gone or has a verdict.
+    """
+    row = await conn.fetchrow(query("deployments.extend"), deployment_id)
     return None if row is None else _deployment(row)
 
 

@@ -35,6 +35,7 @@ DEPLOYMENTS: Final = pl.Schema(
         "post_slots": pl.Int16(),
         "slot_seconds": pl.Float64(),
         "settled": pl.Boolean(),
+        "extended": pl.Boolean(),
         "as_of": MOMENT,
     }
 )
@@ -62,9 +63,9 @@ class Material:
 
     Attributes:
         deployments: One row per finished deployment: deployment_id, project_id, env, triggered_at,
-            finished_at, post_slots, slot_seconds, settled (no post slot is left to do), as_of (the
-            database's clock), and service_id, which is the deployment's own id: every deployment
-            has its own view of the neighbours.
+            finished_at, post_slots, slot_seconds, settled (no post slot is left to do), extended
+            (its post window was), as_of (the database's clock), and service_id, which is the
+            deployment's own id: every deployment has its own view of the neighbours.
         samples: deployment_id, slot_at, phase (null, `pre`, `post`, `previous`, `history`),
             sequence_index (-1 for none) and the metrics (NaN for none), in any order.
         neighbours: service_id, deployment_id, started_at, ended_at, bad.

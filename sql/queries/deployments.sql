@@ -27,6 +27,13 @@ UPDATE deployments
  WHERE id = $1 AND project_id = $2 AND state IN ('pending', 'running')
 RETURNING *
 
+-- name: extend
+-- Once: of two that try, the second waits for the first and finds it done.
+UPDATE deployments
+   SET post_slots = 2 * post_slots, extended_at = now()
+ WHERE id = $1 AND state = 'finished' AND extended_at IS NULL
+RETURNING *
+
 -- name: mark_analyzed
 UPDATE deployments SET state = 'analyzed', analyzed_at = now() WHERE id = $1
 

@@ -8,6 +8,7 @@ SELECT array_agg(id::text) AS deployment_id,
        string_agg(int2send(post_slots), NULL) AS post_slots,
        string_agg(float8send(slot_seconds), NULL) AS slot_seconds,
        array_agg(settled) AS settled,
+       array_agg(extended_at IS NOT NULL) AS extended,
        string_agg(timestamptz_send(now()), NULL) AS as_of
   FROM (SELECT d.*, NOT EXISTS (SELECT FROM scheduled_jobs AS j
                                  WHERE j.deployment_id = d.id AND j.phase = 'post') AS settled
@@ -82,7 +83,7 @@ SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_in
 -- name: neighbours
 -- Deployments of the same service around each of $1, as they were known when its last post slot was
 -- planned: at no time before that is it judged, and whenever it is judged again it is the same.
--- It ends with its own last post slot. A roll-out that took more than a day is not looked for.
+-- It ends with its own last post slot, as long as its window was then. A roll-out that took more than a day is not looked for.
 SELECT array_agg(deployment_id) AS service_id,
        array_agg(neighbour_id) AS deployment_id,
        string_agg(timestamptz_send(started_at), NULL) AS started_at,
@@ -103,7 +104,10 @@ SELECT array_agg(deployment_id) AS service_id,
            AND o.triggered_at <= d.known_at
          CROSS JOIN LATERAL (
                SELECT coalesce(o.finished_at
-                                   + make_interval(secs => (o.post_slots - 1) * o.slot_seconds),
+                                   + make_interval(secs => (CASE WHEN o.extended_at > d.known_at
+                                                                 THEN o.post_slots / 2
+                                                                 ELSE o.post_slots END - 1)
+                                                           * o.slot_seconds),
                                d.known_at) AS ended_at
              ) AS e
          WHERE e.ended_at >= d.triggered_at - make_interval(secs => $2::float8)) AS n

@@ -152,6 +152,22 @@ async def test_finish_is_accepted_once_then_ignored(
     assert (shown["state"], shown["post_slots"], shown["slot_seconds"]) == ("finished", 5, 1.0)
 
 
+async def test_while_the_window_is_extended_there_is_no_verdict_yet(
+    client: httpx.AsyncClient, key: dict[str, str], conn: Connection
+) -> None:
+    identity = (await trigger(client, key)).json()["deployment_id"]
+    await finish(client, key, identity)
+    extended = await deployments.extend(conn, UUID(identity))
+    assert extended is not None
+    pending = await client.get(f"/deployments/{identity}/verdict", headers=key)
+    assert (pending.status_code, pending.headers["Retry-After"]) == (202, "1")
+    shown = (await client.get(f"/deployments/{identity}", headers=key)).json()
+    assert (shown["state"], shown["post_slots"]) == ("finished", 10)
+    assert shown["extended_at"] is not None
+    again = await finish(client, key, identity)
+    assert again.json()["status"] == "ignored"
+
+
 async def test_finish_can_move_the_target(
     client: httpx.AsyncClient, key: dict[str, str], conn: Connection
 ) -> None:

@@ -36,6 +36,37 @@ async def generate(conn: Connection, services: int, each: int) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
+EXTENDED = """
+WITH d AS (
+    UPDATE deployments
+       SET extended_at = finished_at
+                         + make_interval(secs => (post_slots / 2 - 1) * slot_seconds + 1)
+     WHERE id = ANY($1) AND extended_at IS NOT NULL
+    RETURNING *
+), again AS (
+    INSERT INTO metric_samples (slot_at, collected_at, project_id, env, deployment_id, phase,
+                                sequence_index, requests_per_sec, latency_p95, error_rate,
+                                cpu_usage, memory_usage)
+    SELECT m.slot_at + s.length, m.collected_at + s.length, m.project_id, m.env, d.id, m.phase,
+           m.sequence_index + d.post_slots / 2, m.requests_per_sec, m.latency_p95, m.error_rate,
+           m.cpu_usage, m.memory_usage
+      FROM d
+      JOIN metric_samples AS m ON m.deployment_id = d.id AND m.phase = 'post'
+     CROSS JOIN LATERAL (
+           SELECT make_interval(secs => d.post_slots / 2 * d.slot_seconds) AS length
+         ) AS s
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM d
+"""
+"""When a window was extended, and that what follows is like what was."""
+
+
+async def judge_lot(pool: Pool, policies: judging.Policies, ids: list[UUID]) -> None:
+    outcomes = await judging.judge(pool, policies, BASELINE_SECONDS, ids)
+    assert {outcome.status for outcome in outcomes.values()} <= {Status.COMPLETED}
+
+
 async def judge_all(conn: Connection, pool: Pool, policies: judging.Policies = POLICIES) -> None:
     """Judge the past in its order, each deployment right after its last post slot."""
     rows = await conn.fetch(
@@ -43,8 +74,10 @@ async def judge_all(conn: Connection, pool: Pool, policies: judging.Policies = P
         "ORDER BY triggered_at) AS nth FROM deployments) AS d GROUP BY nth ORDER BY nth"
     )
     for (ids,) in rows:
-        outcomes = await judging.judge(pool, policies, BASELINE_SECONDS, ids)
-        assert {outcome.status for outcome in outcomes.values()} == {Status.COMPLETED}
+        await judge_lot(pool, policies, ids)
+        extended = await conn.fetch(EXTENDED, ids)
+        await conn.execute("DELETE FROM scheduled_jobs")
+        await judge_lot(pool, policies, [row["id"] for row in extended])
         await conn.execute(
             "UPDATE verdicts SET as_of = finished_at + make_interval(secs => (post_slots - 1) "
             "* slot_seconds + 1) FROM deployments WHERE id = deployment_id AND id = ANY($1)",
@@ -72,6 +105,7 @@ async def test_live_replayed_and_lone_verdicts_agree_bit_for_bit(
     assert set(replayed["verdict"]) == {"ok", "warning", "rollback_recommended"}
     assert replayed["reason_code"].n_unique() >= 4
     assert (replayed["confounders"].list.len() > 0).any()
+    assert await conn.fetchval("SELECT count(*) FROM deployments WHERE extended_at IS NOT NULL")
     assert replayed["profile_until"].is_not_null().any()
     sources = await conn.fetch("SELECT DISTINCT baseline_source FROM evidence")
     assert {row[0] for row in sources} == {

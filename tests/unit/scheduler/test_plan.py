@@ -42,6 +42,17 @@ def test_post_slots_tile_the_window(post_slots: int, slot_seconds: float) -> Non
     assert judge.scheduled_at > slots[-1].deadline_at
 
 
+@given(st.sampled_from([5, 15]), st.booleans())
+def test_an_extension_goes_on_where_the_window_ended(post_slots: int, pushed: bool) -> None:
+    *slots, judge = plan.post_jobs(replace(FINISHED, post_slots=post_slots), pushed=pushed)
+    longer = replace(FINISHED, post_slots=2 * post_slots)
+    *added, last = plan.post_jobs(longer, pushed=pushed, first=post_slots)
+    assert [*slots, *added] == plan.post_jobs(longer, pushed=pushed)[:-1]
+    assert (last.kind, last.awaiting) == (JobKind.JUDGE, post_slots)
+    assert last.scheduled_at - judge.scheduled_at == timedelta(minutes=post_slots)
+    assert last.dedupe_key != judge.dedupe_key
+
+
 def test_jobs_of_a_deployment_have_keys_of_their_own() -> None:
     jobs = [
         plan.pre_job(FINISHED, 60),
