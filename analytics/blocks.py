@@ -70,6 +70,12 @@ class Slots(NamedTuple):
     values: Array
 
 
+def count_microseconds(moments: pl.Series) -> Rows:
+    """Return moments, without empty ones, as microseconds since 1970."""
+    # For a lone deployment an expression would cost more than all the arithmetic.
+    return moments.to_numpy().astype(np.int64)
+
+
 def clean(values: Array) -> Array:
     """Return the five metrics, shape (5, n), with NaN for what is impossible."""
     # Zero by name: -0.0 and 0.0 must not differ by which of two equal rows came first.
@@ -85,8 +91,9 @@ def clean(values: Array) -> Array:
 def merge(row: Rows, place: Rows, extra: NDArray[np.generic], values: Array) -> Slots:
     """Sort samples into slots; of several readings of one the worst of each metric counts."""
     number = np.asarray(extra, dtype=np.float64)
-    order = np.lexsort((place, row))
-    row, place, number, values = row[order], place[order], number[order], values[:, order]
+    if not _is_sorted(row, place):
+        order = np.lexsort((place, row))
+        row, place, number, values = row[order], place[order], number[order], values[:, order]
     first = np.ones(row.size, dtype=np.bool_)
     first[1:] = (row[1:] != row[:-1]) | (place[1:] != place[:-1])
     if first.all():
@@ -97,6 +104,11 @@ def merge(row: Rows, place: Rows, extra: NDArray[np.generic], values: Array) -> 
     traffic = METRICS.index(Metric.REQUESTS_PER_SEC)
     worst[traffic] = np.fmin.reduceat(values[traffic], starts)
     return Slots(row[first], place[first], np.fmax.reduceat(number, starts), worst)
+
+
+def _is_sorted(row: Rows, place: Rows) -> bool:
+    rises = (row[1:] > row[:-1]) | ((row[1:] == row[:-1]) & (place[1:] >= place[:-1]))
+    return bool(rises.all())
 
 
 def lay_out(deployments: pl.DataFrame, before: Slots, after: Slots) -> Iterator[Block]:
@@ -142,7 +154,7 @@ def _block(
 ) -> Block:
     before, age_seconds = _place(early, rows, shape[0])
     after, source_seconds = _place(late, rows, shape[1])
-    finished = deployments["finished_at"].dt.timestamp("us") / 1e6
+    finished = count_microseconds(deployments["finished_at"]) / 1e6
     return Block(
         rows=rows,
         before=before,
@@ -150,6 +162,6 @@ def _block(
         after=after,
         source_seconds=source_seconds,
         slot_seconds=deployments["slot_seconds"].to_numpy()[rows],
-        finished_seconds=finished.to_numpy()[rows],
+        finished_seconds=finished[rows],
         continuous=(deployments["baseline_source"] == "baseline").to_numpy()[rows],
     )

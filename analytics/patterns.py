@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -84,10 +85,10 @@ def _find_trend(values: Array) -> tuple[bool, float]:
     place = np.flatnonzero(~np.isnan(values))
     known = values[place]
     n = known.size
-    first, second = np.triu_indices(n, 1)
-    steps = known[second] - known[first]
     if n < 2 * SETTLE_SLOTS:
         return False, 0.0
+    first, second = _pair(n)
+    steps = known[second] - known[first]
     score = np.sign(steps).sum()
     _, ties = np.unique(known, return_counts=True)
     spread = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
@@ -95,3 +96,9 @@ def _find_trend(values: Array) -> tuple[bool, float]:
         return False, 0.0
     p = float(normal_tail((score - 1) / np.sqrt(spread)))
     return p < TREND_P, float(np.median(steps / (place[second] - place[first])))
+
+
+@lru_cache(maxsize=8)
+def _pair(n: int) -> tuple[Numbers, Numbers]:
+    """Every two of `n` places, the earlier one first; there are few `n`."""
+    return np.triu_indices(n, 1)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analytics.blocks import Array, Block, Rows, Slots, clean, lay_out, merge
+from analytics.blocks import Array, Block, Rows, Slots, clean, count_microseconds, lay_out, merge
 from core.errors import InvalidInputError
 from core.types import METRICS, Metric, Phase
 
@@ -120,7 +120,7 @@ def split(
     _check_columns("samples", samples, SAMPLES)
     _check_columns("neighbours", around, NEIGHBOURS)
     _check_deployments(deployments)
-    plan = deployments.select(DEPLOYMENTS.names()).with_row_index("row")
+    plan = deployments.lazy().select(DEPLOYMENTS.names()).with_row_index("row").collect()
     near = _near(plan, around)
     readings = _read(samples, plan)
     before, source = _baseline(readings, plan, near)
@@ -133,8 +133,9 @@ def split(
 
 
 def _check_columns(frame_name: str, frame: pl.DataFrame, schema: pl.Schema) -> None:
+    columns = frame.schema
     for name, wanted in schema.items():
-        found = frame.schema.get(name)
+        found = columns.get(name)
         if found is None:
             raise InvalidInputError(f"{frame_name}: column {name} is missing")
         if found != wanted and not (wanted == pl.Int16 and found == pl.Int32):
@@ -148,9 +149,11 @@ def _check_deployments(deployments: pl.DataFrame) -> None:
     ids = deployments["deployment_id"]
     if ids.n_unique() != ids.len() or not ids.str.contains(UUID_TEXT).all():
         raise InvalidInputError("deployments: deployment_id must be distinct lower-case UUIDs")
-    if not deployments["post_slots"].is_between(1, POST_SLOTS).all():
+    slots = deployments["post_slots"].to_numpy()
+    if not ((slots >= 1) & (slots <= POST_SLOTS)).all():
         raise InvalidInputError(f"deployments: post_slots must be at least 1, at most {POST_SLOTS}")
-    if not ((deployments["slot_seconds"] > 0) & deployments["slot_seconds"].is_finite()).all():
+    seconds = deployments["slot_seconds"].to_numpy()
+    if not ((seconds > 0) & np.isfinite(seconds)).all():
         raise InvalidInputError("deployments: slot_seconds must be above 0")
 
 
@@ -167,15 +170,7 @@ class _Readings(NamedTuple):
     def pick(self, chosen: NDArray[np.bool_]) -> _Readings:
         if chosen.all():
             return self
-        row, phase, slot_us, sequence_index, source_us, values = self
-        return _Readings(
-            row[chosen],
-            phase[chosen],
-            slot_us[chosen],
-            sequence_index[chosen],
-            source_us[chosen],
-            values[:, chosen],
-        )
+        return _Readings._make(each[..., chosen] for each in self)
 
 
 def _read(samples: pl.DataFrame, plan: pl.DataFrame) -> _Readings:
@@ -213,16 +208,19 @@ def _read(samples: pl.DataFrame, plan: pl.DataFrame) -> _Readings:
 def _near(plan: pl.DataFrame, neighbours: pl.DataFrame) -> pl.DataFrame:
     """Pairs of a deployment (row) and another one of its service."""
     return (
-        plan.select("row", "service_id", own_id="deployment_id")
-        .join(neighbours.select(NEIGHBOURS.names()), on="service_id")
+        plan.lazy()
+        .select("row", "service_id", own_id="deployment_id")
+        .join(neighbours.lazy().select(NEIGHBOURS.names()), on="service_id")
         .filter(pl.col("own_id") != pl.col("deployment_id"))
+        .collect()
     )
 
 
 def _confounders(plan: pl.DataFrame, near: pl.DataFrame) -> pl.Series:
     """Ids of the neighbours whose time overlaps roll-out or post window, for every deployment."""
+    nobody = pl.Series([[]], dtype=pl.List(pl.String))
     if near.is_empty():
-        return pl.Series([[]] * plan.height, dtype=pl.List(pl.String))
+        return nobody.new_from_index(0, plan.height)
     window = pl.duration(microseconds=pl.col("post_slots") * pl.col("slot_seconds") * 1e6)
     named = (
         near.join(plan.select("row", "triggered_at", end=pl.col("finished_at") + window), on="row")
@@ -231,15 +229,15 @@ def _confounders(plan: pl.DataFrame, near: pl.DataFrame) -> pl.Series:
         .agg(confounders=pl.col("deployment_id").unique().sort())
     )
     joined = plan.select("row").join(named, on="row", how="left", maintain_order="left")
-    return joined["confounders"].fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
+    return joined["confounders"].fill_null(nobody)
 
 
 def _baseline(readings: _Readings, plan: pl.DataFrame, near: pl.DataFrame) -> tuple[Slots, Rows]:
     """The samples of the best source each deployment has, and which source that is."""
-    triggered = plan["triggered_at"].dt.timestamp("us").to_numpy()
+    triggered = count_microseconds(plan["triggered_at"])
     early = (readings.phase > 0) | (readings.slot_us < triggered[readings.row])
     found = readings.pick((readings.phase < len(SOURCES)) & early)
-    found = found.pick(~_inside(found, near.filter("bad")))
+    found = found.pick(~_inside(found, near))
     best = _best_source(found, plan.height)
     found = found.pick(found.phase == best[found.row])
     slots = merge(found.row, found.slot_us, found.slot_us, found.values)
@@ -259,11 +257,12 @@ def _best_source(found: _Readings, size: int) -> Rows:
     return np.where(thin & solid.any(axis=1), solid.argmax(axis=1), first)
 
 
-def _inside(found: _Readings, bad: pl.DataFrame) -> NDArray[np.bool_]:
+def _inside(found: _Readings, near: pl.DataFrame) -> NDArray[np.bool_]:
     """Which continuous samples are from the time of a deployment that did harm."""
     inside = np.zeros(found.row.size, dtype=np.bool_)
-    moments = bad.select("row", pl.col("started_at", "ended_at").dt.timestamp("us"))
-    for row, start, end in moments.iter_rows():
+    moments = pl.col("started_at", "ended_at").dt.timestamp("us")
+    bad = near.lazy().filter("bad").select("row", moments).collect()
+    for row, start, end in bad.iter_rows():
         inside |= (
             (found.row == row)
             & (found.phase == 0)
@@ -278,7 +277,7 @@ def _post(readings: _Readings, plan: pl.DataFrame) -> Slots:
     index = readings.sequence_index
     planned = (index >= 0) & (index < slots[readings.row])
     found = readings.pick((PHASES.index(Phase.POST.value) == readings.phase) & planned)
-    finished = plan["finished_at"].dt.timestamp("us").to_numpy()
+    finished = count_microseconds(plan["finished_at"])
     said = np.where(found.source_us == NEVER, np.nan, (found.source_us - finished[found.row]) / 1e6)
     return merge(found.row, found.sequence_index, said, found.values)
 
