@@ -91,6 +91,8 @@ async def take_turn(
     settlements: Sequence[Settlement],
     limit: int,
     since: Position = BEGINNING,
+    *,
+    wary: bool = False,
 ) -> Turn:
     """Settle finished claims, store what they brought, and claim due jobs, all in one commit.
 
@@ -100,6 +102,7 @@ async def take_turn(
         settlements: Finished claims.
         limit: How many jobs to claim at most.
         since: Jobs before this place are not looked at.
+        wary: Settle what nobody else has locked; do not wait for the rest.
     """
     arguments = (
         owner,
@@ -110,6 +113,7 @@ async def take_turn(
         [item.outcome.last_error for item in settlements],
         limit,
         *since,
+        wary,
     )
     if not any(item.outcome.sample or item.outcome.missed for item in settlements):
         return _turn(await conn.fetch(query("jobs.turn"), *arguments))
@@ -163,12 +167,6 @@ async def hasten(conn: Connection, job_id: int) -> bool:
     """Make a pending job due now, or write a failed one anew; return whether there was one."""
     found = await conn.fetchval(query("jobs.hasten"), job_id)
     return (found or await conn.fetchval(query("jobs.repeat_run"), job_id)) is not None
-
-
-async def count_unsettled_post_slots(conn: Connection, deployment_id: UUID) -> int:
-    """Return how many post slots of a deployment are still to be settled."""
-    count: int = await conn.fetchval(query("jobs.unsettled_post_slots"), deployment_id)
-    return count
 
 
 def _turn(rows: Sequence[asyncpg.Record]) -> Turn:

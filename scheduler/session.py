@@ -40,7 +40,7 @@ SERVER_SETTINGS: Final = {
     "enable_bitmapscan": "off",
     "enable_sort": "off",
     "jit": "off",  # what those rule out counts as dear, which would set the compiler to work
-    "lock_timeout": "2000",  # well before REPLY_SECONDS: a lock fails a turn, not the session
+    "lock_timeout": "500",  # well before REPLY_SECONDS: a lock fails a turn, not the session
 }
 REPLY_SECONDS: Final = 5.0
 """A statement of the worker that takes longer counts as a lost connection."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -121,12 +120,13 @@ class _Loop:
     runners: set[asyncio.Task[None]] = field(default_factory=set)
     spare: bool = False
     careful: int = 0
+    wary: bool = False
     since: queue.Position = queue.BEGINNING
     rewound_at: float = 0.0
     around_at: float = 0.0
     around_after: UUID = queue.FIRST_PROJECT
     quiet: bool = False
-    ticked_at: float = -math.inf
+    ticked_at: float = float("-inf")
 
     async def run(self) -> None:
         """Take turns until the worker is stopped and has nothing left to do."""
@@ -159,7 +159,7 @@ class _Loop:
         since = self._choose_since()
         try:
             turn = await queue.take_turn(
-                self.session.conn, self.session.owner, settlements, limit, since
+                self.session.conn, self.session.owner, settlements, limit, since, wary=self.wary
             )
         except UNSTORABLE as error:
             log.error("unstorable", error=str(error), settlements=len(settlements))
@@ -168,9 +168,10 @@ class _Loop:
         except asyncpg.PostgresConnectionError:
             raise
         except asyncpg.PostgresError as error:
-            # Say a deadlock, or no room on disk. Nothing was committed: try the same again.
+            # Say no room on disk, or a row that somebody locked. Nothing was committed: try again.
             log.warning("turn_failed", error=str(error), settlements=len(settlements))
-            return RETRY_SECONDS
+            before, self.wary = self.wary, isinstance(error, asyncpg.LockNotAvailableError)
+            return 0.0 if self.wary and not before else RETRY_SECONDS
         self._note(settlements, turn)
         self._start(turn.claimed)
         pause = await self._look_further(turn, limit)
@@ -185,6 +186,7 @@ class _Loop:
         again = [item for item in settlements if item.job.id in turn.held_up]
         self.done[:] = self.done[len(settlements) :] + again
         self.careful = max(0, self.careful - 1)
+        self.wary = bool(turn.held_up)
         ended = {item.job.id for item in settlements} - turn.held_up
         self.in_hand -= ended
         self.around -= ended

@@ -33,9 +33,9 @@ SELECT pg_notify($1, '')
 --
 -- The server plans this while its statistics may say that the table is empty, so every step is
 -- written such that only one way is open: rows are found by ordered index walks and changed where
--- they lie (ctid). That is safe for rows locked here: who changed one meanwhile moved it, so it is
--- passed over. Nothing waits for a row that somebody else has locked, whoever that is: what cannot
--- be settled for that reason is told as held up, and its worker tries again.
+-- they lie (ctid). That is safe: who changed one meanwhile moved it, so it is passed over. If $10,
+-- rows are locked before they are settled, and those that somebody else has locked are passed over
+-- and told as held up: it costs a tenth, so a worker asks for it only after it had to wait.
 WITH outcome AS MATERIALIZED (
     SELECT *
       FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::float8[], $6::text[])
@@ -50,10 +50,17 @@ WITH outcome AS MATERIALIZED (
             WHERE s.id BETWEEN o.id AND o.id AND s.owner = $1 AND s.attempt = o.attempt
             ORDER BY s.id
             LIMIT 1
-              FOR UPDATE SKIP LOCKED
          ) AS s
+), usable AS MATERIALIZED (
+    SELECT h.*
+      FROM held AS h
+     WHERE NOT $10
+        OR EXISTS (SELECT
+                     FROM scheduled_jobs AS s
+                    WHERE s.ctid = h.place
+                      FOR UPDATE SKIP LOCKED)
 ), arrived AS MATERIALIZED (
-    SELECT deployment_id, count(*) AS slots FROM held WHERE arrives GROUP BY 1
+    SELECT deployment_id, count(*) AS slots FROM usable WHERE arrives GROUP BY 1
 ), judges AS MATERIALIZED (
     SELECT judge.id, a.deployment_id, a.slots
       FROM arrived AS a
@@ -66,7 +73,7 @@ WITH outcome AS MATERIALIZED (
 ), ready AS MATERIALIZED (
     -- A slot may settle only together with its judge.
     SELECT h.*
-      FROM held AS h
+      FROM usable AS h
      WHERE h.arrives IS NOT TRUE
         OR EXISTS (SELECT FROM judges AS j WHERE j.deployment_id = h.deployment_id)
         OR NOT EXISTS (SELECT
@@ -284,9 +291,6 @@ SELECT kind, priority, project_id, env, slot_at, now(), deployment_id, phase, se
  LIMIT 1
 ON CONFLICT (dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
 RETURNING id
-
--- name: unsettled_post_slots
-SELECT count(*) FROM scheduled_jobs WHERE deployment_id = $1 AND phase = 'post'
 
 -- name: list
 SELECT id, kind, status, project_id, env, deployment_id, phase, sequence_index, scheduled_at,

@@ -425,7 +425,7 @@ async def test_a_row_that_somebody_has_locked_holds_up_nothing_else(
     other = await connect(database_url)
     async with other.transaction():
         await other.execute("SELECT FROM scheduled_jobs WHERE id = $1 FOR UPDATE", jobs[0].id)
-        turn = await queue.take_turn(conn, owner, [collected(job) for job in jobs], 10)
+        turn = await queue.take_turn(conn, owner, [collected(job) for job in jobs], 10, wary=True)
         assert (turn.held_up, turn.lost) == (frozenset({jobs[0].id}), frozenset())
         assert await conn.fetchval("SELECT count(*) FROM metric_samples") == len(jobs) - 1
     assert await settle(conn, owner, collected(jobs[0])) == {jobs[0].id}

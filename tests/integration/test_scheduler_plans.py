@@ -103,9 +103,13 @@ class Explained:
             self.plans.append(json.loads(plan)["Plan"])
 
     async def turn(
-        self, settlements: Sequence[Settlement] = (), since: queue.Position = queue.BEGINNING
+        self,
+        settlements: Sequence[Settlement] = (),
+        since: queue.Position = queue.BEGINNING,
+        *,
+        wary: bool = False,
     ) -> tuple[dict[str, Any], queue.Turn]:
-        turn = await queue.take_turn(self.conn, self.owner, settlements, LIMIT, since)
+        turn = await queue.take_turn(self.conn, self.owner, settlements, LIMIT, since, wary=wary)
         return self.plans.pop(), turn
 
 
@@ -181,11 +185,12 @@ async def test_a_claim_walks_the_queue_by_its_index(explained: Explained) -> Non
         assert pages(plan) < PAGE_BUDGET
 
 
-async def test_a_settle_finds_its_jobs_by_id(explained: Explained) -> None:
+@pytest.mark.parametrize("wary", [False, True])
+async def test_a_settle_finds_its_jobs_by_id(explained: Explained, wary: bool) -> None:
     _, turn = await explained.turn()
     settlements = [Settlement(job, Outcome(Status.COMPLETED)) for job in turn.claimed]
-    plan, turn = await explained.turn(settlements)
-    assert turn.lost == frozenset()
+    plan, turn = await explained.turn(settlements, wary=wary)
+    assert turn.lost == turn.held_up == frozenset()
     assert reads(plan) <= TURN
     assert "job_runs" not in scanned(plan)
     assert pages(plan) < 2 * PAGE_BUDGET

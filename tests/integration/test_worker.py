@@ -266,6 +266,35 @@ async def test_a_post_slot_goes_first_also_when_every_handler_is_slow(
     await asyncio.wait_for(task, 20)
 
 
+async def test_a_row_that_somebody_has_locked_does_not_stop_the_worker(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    now = await conn.fetchval("SELECT now()")
+    await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now)] * 3)
+    gate, stop = asyncio.Event(), asyncio.Event()
+
+    async def handle(_: Job) -> Outcome:
+        await gate.wait()
+        return Outcome(Status.COMPLETED)
+
+    task = asyncio.create_task(worker.run(database_url, handle, worker.Options(), stop))
+    running = "SELECT count(*) = 3 FROM scheduled_jobs WHERE owner IS NOT NULL"
+    await until(lambda: conn.fetchval(running))
+    runs = "SELECT count(*) FROM job_runs"
+    other = await connect(database_url)
+    async with other.transaction():
+        await other.execute("SELECT FROM scheduled_jobs ORDER BY id LIMIT 1 FOR UPDATE")
+        gate.set()
+        await until(lambda: conn.fetchval(f"SELECT ({runs}) = 2"))
+        await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now)])
+        await queue.wake(conn)
+        await until(lambda: conn.fetchval(f"SELECT ({runs}) = 3"))
+    await until(lambda: conn.fetchval(f"SELECT ({runs}) = 4"))
+    stop.set()
+    await asyncio.wait_for(task, 20)
+    await other.close()
+
+
 async def test_a_handler_that_is_cancelled_by_itself_is_tried_again(
     database_url: str, conn: Connection, project: Project
 ) -> None:
