@@ -33,8 +33,8 @@ AROUND_SECONDS: Final = 0.01
 """While there is a backlog, so often a claim goes round the projects..."""
 AROUND_EACH: Final = 4
 """...and takes so many jobs of each."""
-AROUND_PAUSE: Final = 4
-"""It may cost a fifth of the time: what it took, times this, is the least pause after it."""
+AROUND_PAUSE: Final = 2
+"""It may cost a third of the time: what it took, times this, is the least pause after it."""
 FULL_SECONDS: Final = 0.05
 """A worker with its hands full looks so often whether somebody else's job needs it."""
 REWIND_SECONDS: Final = 0.25
