@@ -34,7 +34,7 @@ demo: $(STAMP) ## watch SeqPulse judge four real releases of a real service
 	@$(BIN)/seqpulse demo
 
 test: $(STAMP) ## the whole test suite, on a private TimescaleDB
-	@echo "test: unit, integration and acceptance tests on a private TimescaleDB (a few minutes)"
+	@echo "test: unit, integration and acceptance tests on a private TimescaleDB (about ten minutes)"
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-all: test ## the suite and the heavy outside engines (none yet)
