@@ -101,10 +101,12 @@ BEGIN ATOMIC
       FROM (SELECT time_bucket(width, slot_at) AS bucket_at, project_id, env,
                    count(*) FILTER (WHERE present)::integer AS samples,
                    count(*) FILTER (WHERE NOT present)::integer AS missed,
-                   as_real(avg(least(requests_per_sec, 1e100))) AS requests_per_sec_mean,
+                   as_real(avg(least(requests_per_sec, 1e100))
+                               FILTER (WHERE requests_per_sec IS NOT NULL)) AS requests_per_sec_mean,
                    as_real(min(requests_per_sec)) AS requests_per_sec_min,
                    as_real(max(requests_per_sec)) AS requests_per_sec_max,
-                   as_real(avg(least(latency_p95, 1e100))) AS latency_p95_mean,
+                   as_real(avg(least(latency_p95, 1e100))
+                               FILTER (WHERE latency_p95 IS NOT NULL)) AS latency_p95_mean,
                    as_real(min(latency_p95)) AS latency_p95_min,
                    as_real(max(latency_p95)) AS latency_p95_max,
                    as_real(avg(error_rate)) AS error_rate_mean,
