@@ -51,7 +51,7 @@ async def keep_regularly(url: str, rules: Rules, pause_seconds: float = PAUSE_SE
 
 
 async def keep(url: str, rules: Rules, *, tidies: bool = True) -> bool:
-    """Keep house once, unless somebody else is at it; return whether that is done.
+    """Keep house once, unless somebody else is at it; return whether it is done.
 
     What fails is tried again next time.
 
@@ -63,13 +63,14 @@ async def keep(url: str, rules: Rules, *, tidies: bool = True) -> bool:
     try:
         conn = await connect(url, application="seqpulse upkeep", command_timeout=600)
         try:
-            if await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
-                await rollups.prepare(conn)
-                now = await bulk.read_clock(conn)
-                await rollups.roll(conn, now)
-                if tidies:
-                    await upkeep.reap_strays(conn)
-                    await tidy(conn, now, rules)
+            if not await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
+                return False
+            await rollups.prepare(conn)
+            now = await bulk.read_clock(conn)
+            await rollups.roll(conn, now)
+            if tidies:
+                await upkeep.reap_strays(conn)
+                await tidy(conn, now, rules)
         finally:
             await conn.close()
     except (*DATABASE_ERRORS, DatabaseError) as error:

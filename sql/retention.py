@@ -111,7 +111,7 @@ async def expired_chunks(
 
 
 async def mark(conn: Connection, now: datetime, keep: Retention) -> bool:
-    """Stop taking samples that are too old at `now`; return whether nobody writes any more.
+    """Stop taking samples that are too old at `now`; return whether nobody can write them any more.
 
     Args:
         conn: Connection, outside a transaction.
@@ -119,8 +119,8 @@ async def mark(conn: Connection, now: datetime, keep: Retention) -> bool:
         keep: For how long samples are kept.
     """
     since = rollups.floor(now - keep.samples - MARGIN, rollups.HOUR)
-    moved = await conn.execute(query("retention.mark"), since)
-    return moved == "UPDATE 0" or await rollups.outlast_writers(conn)
+    await conn.execute(query("retention.mark"), since)
+    return await rollups.outlast_writers(conn)
 
 
 async def drop_expired(conn: Connection, now: datetime, keep: Retention) -> list[Chunk]:

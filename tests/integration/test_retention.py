@@ -71,8 +71,31 @@ async def test_a_late_row_is_rolled_up_before_its_chunk_goes(
 ) -> None:
     late = NOW - 55 * DAY + timedelta(minutes=1)
     await ledger.add(project.id, [late])
-    assert late not in [chunk.since for chunk in await go(conn)]
-    assert await conn.fetchval(f"SELECT count(*) FROM {RAW} WHERE slot_at = $1", late) == 1
+    counts = f"SELECT (SELECT count(*) FROM {RAW} WHERE slot_at = $1), samples FROM samples_1h "
+    counts += "WHERE bucket_at = date_trunc('hour', $1::timestamptz, 'UTC')"
+    assert RAW not in {chunk.table for chunk in await go(conn) if chunk.until > late}
+    assert tuple(await conn.fetchrow(counts, late) or ()) == (1, 1)
+    await rollups.roll(conn, NOW)  # it is before `samples_since` now, and counts all the same
+    assert RAW in {chunk.table for chunk in await go(conn)}
+    assert tuple(await conn.fetchrow(counts, late) or ()) == (0, 2)
+
+
+async def test_nothing_goes_while_somebody_may_still_write_into_it(
+    conn: Connection,
+    database_url: str,
+    ledger: Ledger,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outlast = rollups.outlast_writers
+    monkeypatch.setattr(rollups, "outlast_writers", lambda conn: outlast(conn, 0.05))
+    other = await connect(database_url)
+    async with other.transaction():
+        await Ledger(other).add(project.id, [NOW - 55 * DAY + timedelta(minutes=1)])
+        assert not await retention.mark(conn, NOW, KEEP)
+        assert not await retention.mark(conn, NOW, KEEP)
+    assert await retention.mark(conn, NOW, KEEP)
+    await other.close()
 
 
 async def test_what_is_too_old_is_not_stored_and_makes_no_chunk(
