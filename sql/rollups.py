@@ -15,6 +15,7 @@ Then the hours that were noted are rolled up again. One process at a time does a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -119,15 +120,12 @@ async def roll(conn: Connection, now: datetime) -> None:
 
 async def outlast_writers(conn: Connection, patience_seconds: float = PATIENCE_SECONDS) -> bool:
     """Wait until everybody who is writing samples now has finished; return whether they have."""
+    give_up_at = time.monotonic() + patience_seconds
     writers = await conn.fetchval(query("rollups.writers"), None)
-    try:
-        async with asyncio.timeout(patience_seconds):
-            while writers:
-                await asyncio.sleep(0.02)
-                writers = await conn.fetchval(query("rollups.writers"), writers)
-    except TimeoutError:
-        return False
-    return True
+    while writers and time.monotonic() < give_up_at:
+        await asyncio.sleep(0.02)
+        writers = await conn.fetchval(query("rollups.writers"), writers)
+    return not writers
 
 
 async def _extend(conn: Connection, rollup: Rollup, edges: Edges) -> None:

@@ -159,6 +159,7 @@ async def test_a_held_deployment_keeps_its_samples(
         triggered_at,
     )
     await ledger.add(deployment.project_id, minutes(triggered_at - DAY / 48, 30))
+    await conn.execute("UPDATE metric_samples SET collected_at = slot_at")  # at the time
     material = await windows.load(conn, [deployment.id], 1800)
     week_ago = minutes(triggered_at - 7 * DAY - timedelta(minutes=15), 30)
     await ledger.add(deployment.project_id, week_ago)
