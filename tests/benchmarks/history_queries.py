@@ -125,17 +125,15 @@ async def measure(url: str, projects: int, days: int) -> tuple[dict[str, Any], d
             "fleet": (FLEET, FLEET_RAW, [UNTIL - days * DAY]),
             "latest": (LATEST, LATEST_NAIVE, []),
         }
-        answers = {}
         for name, (quick, slow, arguments) in asked.items():
             ms, answer = await ask(conn, quick, *arguments)
-            slow_ms, answers[name] = await ask(conn, slow, *arguments)
+            slow_ms, exact = await ask(conn, slow, *arguments)
             figures[name] = {"ms": ms, "from_samples_ms": slow_ms, "ratio": round(slow_ms / ms, 2)}
             tell(f"history_queries: {name} {figures[name]}")
             if name == "fleet":
-                off = [
-                    abs(a["p95"] / b["p95"] - 1) for a, b in zip(answer, answers[name], strict=1)
-                ]
-                figures[name]["off_by"] = round(max(off), 4)
+                pairs = zip(answer, exact, strict=True)
+                off = max(abs(mine["p95"] / theirs["p95"] - 1) for mine, theirs in pairs)
+                figures[name]["off_by"] = round(off, 4)
         await conn.close()
     return figures, {
         "panel_3x": figures["panel"]["ratio"] >= 3,

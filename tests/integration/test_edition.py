@@ -158,7 +158,7 @@ class TestCommunity:
     ) -> None:
         now = await bulk.read_clock(conn)
         keep = Retention(samples=10 * DAY)
-        await edition.reconcile(conn, keep)
+        await edition.reconcile(conn, Retention(archived=True))  # nobody else drops them
         await Ledger(conn).add(project.id, minutes(now - 60 * DAY, 60 * 24, 60))
         await rollups.roll(conn, now)
         await conn.execute("SELECT compress_chunk(c, true) FROM show_chunks('metric_samples') AS c")
