@@ -141,7 +141,7 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
     It stays if it holds samples that are not before `samples_since` or not rolled up, and if
     somebody uses it for as long as we try.
     """
-    if chunk.table in SLOTS and not await is_settled(conn, chunk):
+    if chunk.table in SLOTS and not await is_settled(conn, chunk.until):
         log.info("chunk_not_settled", table=chunk.table, since=chunk.since)
         return False
     for attempt in range(ATTEMPTS):
@@ -159,11 +159,11 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
     return False
 
 
-async def is_settled(conn: Connection, chunk: Chunk) -> bool:
-    """Say whether nothing comes into a chunk of samples any more, and all of it is rolled up."""
+async def is_settled(conn: Connection, until: datetime) -> bool:
+    """Say whether no sample before `until` is stored any more, and all of them are rolled up."""
     edges = await rollups.read_edges(conn)
     end = min(edges.samples_since, edges.rolled_5m_until, edges.rolled_1h_until)
-    return chunk.until <= end and not await rollups.has_late(conn, chunk.until)
+    return until <= end and not await rollups.has_late(conn, until)
 
 
 async def forget_profiles(conn: Connection, now: datetime, keep: Retention) -> int:

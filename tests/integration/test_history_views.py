@@ -15,8 +15,8 @@ MONDAY = datetime(2026, 5, 18, tzinfo=UTC)
 DEPLOYED = """
 INSERT INTO deployments (id, project_id, env, branch, state, result, triggered_at, finished_at,
                          analyzed_at, post_slots, slot_seconds)
-VALUES (gen_random_uuid(), $1, 'prod', $2, 'analyzed', $3, $4::timestamptz, $4 + interval '3 minutes',
-        $4 + interval '8 minutes', 5, 60)
+VALUES (gen_random_uuid(), $1, 'prod', $2, 'analyzed', $3, $4::timestamptz,
+        $4 + interval '3 minutes', $4 + interval '8 minutes', 5, 60)
 """
 
 
