@@ -24,8 +24,8 @@ NOT_RUNNING = 3
 """Exit code of `status`, the one of `pg_ctl status` too."""
 
 DOES = {
-    Edition.COMMUNITY: "timescale (compresses and drops old chunks by itself)",
-    Edition.APACHE: "apache (no compression: the archive takes its place; workers drop old chunks)",
+    Edition.COMMUNITY: "compressed and dropped by the database itself",
+    Edition.APACHE: "not compressed (the archive takes its place), dropped by the workers",
 }
 
 app = typer.Typer(
@@ -152,7 +152,7 @@ async def _describe(conn: Connection, _settings: Settings) -> dict[str, str]:
     (facts,) = await conn.fetch(query("embedded.describe"))
     described = {name: value or "none" for name, value in facts.items()}
     if facts["timescaledb"]:
-        described["edition"] = DOES[await edition.find(conn)]
+        described["old chunks"] = DOES[await edition.find(conn)]
     return described
 
 
