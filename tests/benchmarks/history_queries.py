@@ -49,6 +49,11 @@ WINDOW: Final = """
 SELECT * FROM metric_samples
  WHERE project_id = md5('7')::uuid AND env = 'prod' AND slot_at >= $1 AND slot_at < $2
 """
+WINDOW_SCAN: Final = """
+SELECT * FROM metric_samples
+ WHERE project_id::text = md5('7')::uuid::text AND env = 'prod'
+   AND slot_at + interval '0' >= $1 AND slot_at + interval '0' < $2
+"""
 PANEL: Final = """
 SELECT bucket_at, latency_p95_mean, latency_p95_max, error_rate_mean FROM report.samples_5m
  WHERE project_id = md5('7')::uuid AND env = 'prod' AND bucket_at >= $1
@@ -130,7 +135,7 @@ async def measure(url: str, projects: int, days: int) -> tuple[dict[str, Any], d
         )
         figures: dict[str, Any] = {"rows": projects * days * 1440}
         asked = {
-            "window": (WINDOW, WINDOW, [UNTIL - 3 * DAY, UNTIL - 3 * DAY + DAY / 32]),
+            "window": (WINDOW, WINDOW_SCAN, [UNTIL - 3 * DAY, UNTIL - 3 * DAY + DAY / 32]),
             "panel": (PANEL, PANEL_RAW, [UNTIL - 7 * DAY]),
             "panel_1h": (LONG, LONG_RAW, [UNTIL - days * DAY]),
             "fleet": (FLEET, FLEET_RAW, [UNTIL - days * DAY]),
