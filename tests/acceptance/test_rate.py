@@ -133,7 +133,6 @@ async def test_a_host_is_never_read_more_often_than_configured(
             await make_due(conn, vault, host.url, f"shop-{number}", 5)
         await queue.wake(conn)
         await host.asked(6 * HOST_RATE)
-    print(f"{workers} workers: at most {host.most_within(1)} in 1 s")
     for seconds in (1.0, 2.0, 4.0):
         allowed = HOST_RATE * (seconds + LATE_SECONDS) + workers
         assert host.most_within(seconds) <= allowed, f"in {seconds} s"
