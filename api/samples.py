@@ -7,15 +7,16 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request, Response
 
-from api.auth import OwnProjectDep
+from api.auth import OwnerDep
 from api.body import unpack
 from api.problems import ProblemError, problem
 from api.schemas import EnvName, PushAnswer, RefusalAnswer
-from api.state import StateDep
+from api.state import State, StateDep
 from ingest import documents, rows
 from ingest.documents import Form
 from ingest.rows import Batch, Bounds
@@ -63,28 +64,32 @@ router = APIRouter(tags=["samples"])
 
 @router.post("/projects/{project_id}/samples", openapi_extra=BODY, response_model=PushAnswer)
 async def push(
-    request: Request, project: OwnProjectDep, state: StateDep, env: EnvName = "prod"
+    request: Request, owner: OwnerDep, state: StateDep, env: EnvName = "prod"
 ) -> PushAnswer | Response:
     """Store samples of the project, up to 10,000 rows and 4 MiB, also gzipped.
 
     Each row is taken or refused on its own; a slot that has a sample already keeps it, so a push
     may be repeated. 422 if every row was refused. `env` is that of rows that do not name theirs.
     """
-    state.limits.count(f"push {project.id}", PUSHES_PER_MINUTE)
+    project_id, now = owner.project.id, owner.called_at
+    state.limits.count(f"push {project_id}", PUSHES_PER_MINUTE)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in FORMS:
         known = ", ".join(FORMS)
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: one of {known}")
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    with state.pushes.take(str(project.id)):
+    bounds = Bounds(now - MAX_AGE, now + rows.MAX_AHEAD)
+    with state.pushes.take(str(project_id)):
         body = unpack(await _read(request), encoding)
-        async with state.pool.acquire(timeout=5) as conn:
-            now = await bulk.read_clock(conn)
-            bounds = Bounds(now - MAX_AGE, now + rows.MAX_AHEAD)
-            read = partial(_parse, body, FORMS[media_type], env, bounds)
-            batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
-            stored = await bulk.write(conn, project.id, batch.rows) if len(batch.rows) else 0
+        read = partial(_parse, body, FORMS[media_type], env, bounds)
+        batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+        stored = await _store(state, project_id, batch) if len(batch.rows) else 0
     return _answer(batch, stored)
+
+
+async def _store(state: State, project_id: UUID, batch: Batch) -> int:
+    async with state.pool.acquire(timeout=5) as conn:
+        return await bulk.write(conn, project_id, batch.rows)
 
 
 async def _read(request: Request) -> bytes:
