@@ -107,12 +107,17 @@ def _hides_nothing(
 ) -> bool:
     """Say whether every string of a text is in what was read of it.
 
-    A member that another one of its name replaced is not. Names, moments and environments are
-    counted; any other string leaves doubt. Without escapes, every quote is one end of a string.
+    A member that another one of its name replaced is not. The names of a row and of its metrics are
+    counted, and the texts of a row, one of which is its moment; any other string leaves doubt.
+    Without escapes, every quote is one end of a string.
     """
     names = sum(map(len, documents)) + sum(map(len, metrics))
-    values = len(documents) + sum("env" in document for document in documents)
+    values = sum(1 if len(each) == 2 else _count_texts(each) for each in documents)
     return b"\\" not in text and text.count(b'"') == 2 * (names + values)
+
+
+def _count_texts(document: Mapping[str, Any]) -> int:
+    return sum(isinstance(value, str) for value in document.values())
 
 
 def _split_list(text: bytes) -> Iterable[tuple[int, object]]:

@@ -56,6 +56,7 @@ ORDINARY = [
     row(metrics={**FIVE, "latency_p95": 10**300, "requests_per_sec": 1e-300}),
     row(metrics={**FIVE, "queue": 3, "temperature": -1.5, "no name": 7}),
     row(weight=3),
+    row(host="shop-1", note=None),
 ]
 
 
@@ -72,6 +73,7 @@ TWICE = [
     GOOD[:-1] + ', "slot_at": "2026-04-30T12:00:00Z"}',
     GOOD[:-1] + ', "env": "a", "env": "b"}',
     GOOD[:-1] + ', "other": 1, "other": 1}',
+    GOOD[:-1] + ', "other": "a", "other": "a"}',
     GOOD[:-1] + f', "metrics" : {json.dumps(FIVE)}}}',
     GOOD.replace('"cpu_usage"', '"latency_p95" : 50.5, "cpu_usage"'),
     GOOD.replace('"cpu_usage"', '"queue": 1, "queue": 1, "cpu_usage"'),
@@ -171,7 +173,7 @@ def test_the_two_readers_agree_on_broken_texts(
 def test_a_member_is_found_wherever_it_is_repeated() -> None:
     """All pairs of places: put a member of a row in again, somewhere else in it."""
     members = [f'"{name}":{json.dumps(value)}' for name, value in FIVE.items()]
-    others = ['"slot_at":"2026-04-30T12:00:00Z"', '"env":"prod"', '"other":1']
+    others = ['"slot_at":"2026-04-30T12:00:00Z"', '"env":"prod"', '"other":1', '"host":"a"']
     chance = random.Random(7)
     for inner, outer in ((members, []), ([], others), (members, others)):
         for _ in range(200):
