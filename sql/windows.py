@@ -7,7 +7,7 @@ again: nothing counts that was not known when the last post slot of the deployme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -21,9 +21,8 @@ from sql import frames
 from sql.texts import query
 
 MOMENT: Final = pl.Datetime("us", "UTC")
-SOURCES: Final = pl.Series([None, "pre", "post", "previous", "history"], dtype=pl.String)
-"""Phases of samples by their number in the key."""
-POST: Final = 2
+POST: Final = 4
+"""Number of the phase `post` in the key."""
 
 DEPLOYMENTS: Final = pl.Schema(
     {
@@ -66,8 +65,9 @@ class Material:
             finished_at, post_slots, slot_seconds, settled (no post slot is left to do), extended
             (its post window was), as_of (the database's clock), and service_id, which is the
             deployment's own id: every deployment has its own view of the neighbours.
-        samples: deployment_id, slot_at, phase (null, `pre`, `post`, `previous`, `history`),
-            sequence_index (-1 for none) and the metrics (NaN for none), in any order.
+        samples: row (place in `deployments`), phase (0 none, 1 `pre`, 2 `previous`, 3 `history`,
+            4 `post`), slot_at, sequence_index (-1 for none) and the metrics (NaN for none), in
+            any order.
         neighbours: service_id, deployment_id, started_at, ended_at, bad.
         profiles: Packed profiles (`analytics.profile`) by deployment id; those of one service
             may be one and the same object.
@@ -77,6 +77,19 @@ class Material:
     samples: pl.DataFrame
     neighbours: pl.DataFrame
     profiles: Mapping[str, bytes]
+
+    def settled(self) -> Material:
+        """Return what those are judged by whose post window is over; the others may wait."""
+        over = self.deployments["settled"]
+        if over.all():
+            return self
+        place = np.where(over, over.cum_sum().cast(pl.Int64) - 1, -1)
+        samples = self.samples.with_columns(row=pl.Series(place).gather(self.samples["row"]))
+        return replace(
+            self,
+            deployments=self.deployments.filter(over),
+            samples=samples.filter(pl.col("row") >= 0),
+        )
 
 
 async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -> Material:
@@ -89,17 +102,16 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     """
     deployments = await frames.fetch(conn, query("windows.deployments"), [ids], DEPLOYMENTS)
     deployments = deployments.with_columns(service_id="deployment_id")
-    found = set(deployments["deployment_id"])
-    known = [each for each in ids if str(each) in found]
+    known = deployments["deployment_id"].to_list()
     if not known:
-        return Material(deployments, _samples(deployments, SAMPLES.to_frame()), _nobody(), {})
+        return Material(deployments, _unpack(SAMPLES.to_frame()), _nobody(), {})
     since, until = _enclose(deployments, baseline_seconds)
     window = [known, baseline_seconds, since, until]
     rows = await frames.fetch(conn, query("windows.samples"), window, SAMPLES)
     around = [known, baseline_seconds]
     return Material(
         deployments,
-        _samples(deployments, pl.concat([rows, await _fall_back(conn, known, rows)])),
+        _unpack(pl.concat([rows, await _fall_back(conn, known, rows)])),
         await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS),
         {
             each: row["packed"]
@@ -109,7 +121,7 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     )
 
 
-async def _fall_back(conn: Connection, known: Sequence[UUID], rows: pl.DataFrame) -> pl.DataFrame:
+async def _fall_back(conn: Connection, known: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
     """Load other baselines for the deployments that have none of their own."""
     key = rows["key"].to_numpy()
     watched = np.zeros(len(known), dtype=np.bool_)
@@ -124,15 +136,17 @@ async def _fall_back(conn: Connection, known: Sequence[UUID], rows: pl.DataFrame
     return found.with_columns(key=(place << 19) | (found["key"].to_numpy() & 0x7FFFF))
 
 
-def _samples(deployments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Unpack the key of each sample (see the query) into deployment, phase and place."""
+def _unpack(rows: pl.DataFrame) -> pl.DataFrame:
+    """Unpack the key of each sample, see the query."""
     key = rows["key"].to_numpy()
-    return rows.select(
-        deployments["deployment_id"].gather((key >> 19) - 1),
-        "slot_at",
-        SOURCES.gather((key >> 16) & 7).alias("phase"),
-        pl.Series("sequence_index", (key & 0xFFFF) - 1, dtype=pl.Int32),
-        *METRICS,
+    return pl.DataFrame(
+        {
+            "row": (key >> 19) - 1,
+            "phase": (key >> 16) & 7,
+            "slot_at": rows["slot_at"],
+            "sequence_index": (key & 0xFFFF) - 1,
+            **{name: rows[name] for name in METRICS},
+        }
     )
 
 
