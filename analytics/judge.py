@@ -90,7 +90,8 @@ def assess(
     """Judge every deployment of `windows` without making objects of it; see `judge`."""
     comparison, decision = _run(windows, policy, profiles or {})
     ids = windows.deployments["deployment_id"]
-    until = [profile and profile.until for profile in map((profiles or {}).get, ids)]
+    found = map((profiles or {}).get, ids.to_list())
+    until = [profile and profile.until for profile in found]
     verdicts = pl.DataFrame(
         [
             ids,

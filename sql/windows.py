@@ -22,7 +22,11 @@ from sql.texts import query
 
 MOMENT: Final = pl.Datetime("us", "UTC")
 POST: Final = 4
-"""Number of the phase `post` in the key."""
+"""Number of the phase `post`."""
+KINDS: Final = 65_536
+UNPLACED: Final = 7
+"""Parts of the key of a sample, see the query: its place times `KINDS` and what it is, which from
+`UNPLACED` on is post, that one without a place in the window."""
 
 DEPLOYMENTS: Final = pl.Schema(
     {
@@ -107,11 +111,11 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
         return Material(deployments, _unpack(SAMPLES.to_frame()), _nobody(), {})
     since, until = _enclose(deployments, baseline_seconds)
     window = [known, baseline_seconds, since, until]
-    rows = await frames.fetch(conn, query("windows.samples"), window, SAMPLES)
+    rows = _unpack(await frames.fetch(conn, query("windows.samples"), window, SAMPLES))
     around = [known, baseline_seconds]
     return Material(
         deployments,
-        _unpack(pl.concat([rows, await _fall_back(conn, known, rows)])),
+        pl.concat([rows, await _fall_back(conn, known, rows)]),
         await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS),
         {
             each: row["packed"]
@@ -123,28 +127,26 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
 
 async def _fall_back(conn: Connection, known: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
     """Load other baselines for the deployments that have none of their own."""
-    key = rows["key"].to_numpy()
     watched = np.zeros(len(known), dtype=np.bool_)
-    watched[(key[(key >> 16) & 7 != POST] >> 19) - 1] = True
+    watched[rows["row"].to_numpy()[rows["phase"].to_numpy() != POST]] = True
     without = np.flatnonzero(~watched)
     if not without.size:
         return rows.clear()
     ids = [known[place] for place in without.tolist()]
-    found = await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES)
-    # Its keys count places among those without; what is wanted is the place among all.
-    place = without[(found["key"].to_numpy() >> 19) - 1] + 1
-    return found.with_columns(key=(place << 19) | (found["key"].to_numpy() & 0x7FFFF))
+    found = _unpack(await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES))
+    # It counts places among those without; what is wanted is the place among all.
+    return found.with_columns(row=without[found["row"].to_numpy()])
 
 
 def _unpack(rows: pl.DataFrame) -> pl.DataFrame:
     """Unpack the key of each sample, see the query."""
-    key = rows["key"].to_numpy()
+    place, kind = np.divmod(rows["key"].to_numpy(), KINDS)
     return pl.DataFrame(
         {
-            "row": (key >> 19) - 1,
-            "phase": (key >> 16) & 7,
+            "row": place - 1,
+            "phase": np.where(kind < UNPLACED, kind, POST),
             "slot_at": rows["slot_at"],
-            "sequence_index": (key & 0xFFFF) - 1,
+            "sequence_index": np.where(kind < UNPLACED, -1, kind - UNPLACED - 1),
             **{name: rows[name] for name in METRICS},
         }
     )
