@@ -90,12 +90,13 @@ def _find_trend(values: Array) -> tuple[bool, float]:
     first, second = _pair(n)
     steps = known[second] - known[first]
     score = np.sign(steps).sum()
+    if score <= 0:
+        return False, 0.0
     _, ties = np.unique(known, return_counts=True)
     spread = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
-    if score <= 0 or spread <= 0:
+    if normal_tail((score - 1) / np.sqrt(spread)) >= TREND_P:
         return False, 0.0
-    p = float(normal_tail((score - 1) / np.sqrt(spread)))
-    return p < TREND_P, float(np.median(steps / (place[second] - place[first])))
+    return True, float(np.median(steps / (place[second] - place[first])))
 
 
 @lru_cache(maxsize=8)

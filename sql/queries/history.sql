@@ -24,7 +24,8 @@ SELECT array_agg(id::text) AS deployment_id, array_agg(project) AS project,
        array_agg(reason_code) AS recorded_reason_code
   FROM (SELECT d.id, p.name AS project, d.branch, v.policy, v.verdict, v.conclusive, v.reason_code
           FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
-          JOIN deployments AS d ON d.id = w.id
+          JOIN deployments AS d
+            ON d.id = w.id AND d.id = ANY($1::uuid[])
           JOIN projects AS p ON p.id = d.project_id
           LEFT JOIN verdicts AS v ON v.deployment_id = d.id
          ORDER BY w.place) AS d
