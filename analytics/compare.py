@@ -6,6 +6,7 @@ post window against the baseline metric by metric, `decide` makes one decision o
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from analytics.blocks import Array, Block
 from core.judgement import Direction, Pattern
-from core.types import Attribution
+from core.types import Attribution, Metric
 
 Flags: TypeAlias = NDArray[np.bool_]
 Numbers: TypeAlias = NDArray[np.int64]
@@ -78,6 +79,11 @@ class Decision:
     quality_ratio: Array
     penalties: Flags
     decided_at: Numbers
+
+
+def mark(metrics: AbstractSet[Metric]) -> Flags:
+    """Return which of the five are among `metrics`, shape (5,)."""
+    return np.array([metric in metrics for metric in Metric])
 
 
 def blank(block: Block) -> dict[str, NDArray[np.generic]]:
