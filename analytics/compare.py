@@ -20,9 +20,13 @@ from core.types import Attribution, Metric
 Flags: TypeAlias = NDArray[np.bool_]
 Numbers: TypeAlias = NDArray[np.int64]
 
+ROUNDING: Final = 1e-9
+"""Relative distance that is noise of binary arithmetic: 20 % under is not more than 20 % under."""
+
 NONE: Final = -1
 """Stands for None among the numbers of an enumeration's members."""
 
+TRAFFIC: Final = tuple(Metric).index(Metric.REQUESTS_PER_SEC)
 ATTRIBUTIONS: Final = tuple(Attribution)
 DIRECTIONS: Final = tuple(Direction)
 PATTERNS: Final = tuple(Pattern)
@@ -79,6 +83,32 @@ class Decision:
     quality_ratio: Array
     penalties: Flags
     decided_at: Numbers
+
+
+def find_beyond(after: Array, threshold: Array) -> Flags:
+    """Return which slots are beyond their threshold: below it for traffic, above it otherwise.
+
+    Args:
+        after: Post window, shape (5, d, s).
+        threshold: Shape (d, 5); nothing is beyond NaN.
+
+    Returns:
+        Shape (5, d, s).
+    """
+    limit = threshold.T[:, :, None]
+    beyond: Flags = after > limit
+    beyond[TRAFFIC] = after[TRAFFIC] < limit[TRAFFIC] * (1 - ROUNDING)
+    return beyond
+
+
+def find_exceedance(after: Array, threshold: Array) -> Array:
+    """Return the share of the post slots with a value that are beyond the threshold, shape (d, 5).
+
+    It is NaN without a slot or a threshold; for the arguments see `find_beyond`.
+    """
+    n = (~np.isnan(after)).sum(axis=-1).T
+    share = find_beyond(after, threshold).sum(axis=-1).T / np.maximum(n, 1)
+    return np.where((n > 0) & ~np.isnan(threshold), share, np.nan)
 
 
 def mark(metrics: AbstractSet[Metric]) -> Flags:

@@ -9,7 +9,15 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, Comparison, Flags, Numbers
+from analytics.compare import (
+    ATTRIBUTIONS,
+    DIRECTIONS,
+    NONE,
+    Comparison,
+    Flags,
+    Numbers,
+    find_exceedance,
+)
 from analytics.finding import Finding
 from analytics.levels import ORDER
 from analytics.patterns import find_patterns
@@ -67,17 +75,17 @@ def describe(
     tested = np.where(np.isnan(chosen.effect), np.nan, 1.0)
     needed = np.maximum(chosen.least, chosen.sure) * tested
     better = _find_better(chosen, needed)
-    share = np.full(failed.shape, np.nan)
-    np.divide(chosen.bad_n, chosen.slot_n, out=share, where=chosen.slot_n > 0)
-    effect = _show(chosen.effect)
+    # In company a metric may fail a little earlier than alone: see the false discovery rate.
+    needed = np.where(failed, np.minimum(needed, chosen.effect), needed)
+    threshold, effect = _level(chosen.expected, needed), _show(chosen.effect)
     pattern, slope = find_patterns(block, chosen.expected, chosen.least, chosen.critical, failed)
     said = {
         "baseline_n": (~np.isnan(block.before)).sum(axis=-1),
         "post_n": (~np.isnan(block.after)).sum(axis=-1),
         "expected": chosen.expected,
         "observed": chosen.observed,
-        "threshold": _level(chosen.expected, needed),
-        "exceedance_ratio": share,
+        "threshold": threshold,
+        "exceedance_ratio": find_exceedance(block.after, threshold.T).T,
         "tolerance_ratio": np.full(failed.shape, limits.bad_share),
         "failed": failed,
         "attribution": _attribute(chosen, failed, better, limits),

@@ -129,8 +129,6 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
         p=np.where(known, p, np.nan)[None],
         passed=((effect >= least) & lasting & unlikely & ~_over(ground, base, half))[None],
         old=np.zeros((1, rate.size), dtype=np.bool_),
-        bad_n=bad_n[None],
-        slot_n=served[None],
         expected=np.where(known, base, np.nan)[None],
         observed=np.where(known, rate, np.nan)[None],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from analytics.blocks import Array
-from analytics.compare import Flags, Numbers
+from analytics.compare import Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,6 @@ class Finding:
         p: Probability of such a value without a change.
         passed: Whether everything but multiplicity says that the metric fails.
         old: Whether the change was there before the deployment already.
-        bad_n: Slots that are worse by at least half of what matters.
-        slot_n: Slots with a value.
         expected: Level without the deployment, in the metric's unit.
         observed: Level of the span, in the metric's unit.
     """
@@ -42,8 +40,6 @@ class Finding:
     p: Array
     passed: Flags
     old: Flags
-    bad_n: Numbers
-    slot_n: Numbers
     expected: Array
     observed: Array
 

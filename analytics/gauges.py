@@ -188,8 +188,6 @@ def examine(
         p=np.where(np.isnan(effect), np.nan, p),
         passed=(effect >= least) & lasting & ~old,
         old=old & (effect >= least),
-        bad_n=bad_n,
-        slot_n=slot_n,
         expected=expected,
         observed=expected * np.exp(SIGN * effect),
     )

@@ -9,16 +9,23 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, Numbers, mark
+from analytics.compare import (
+    ATTRIBUTIONS,
+    NONE,
+    Comparison,
+    Decision,
+    Flags,
+    Numbers,
+    find_beyond,
+    find_exceedance,
+    mark,
+)
 from analytics.decision import INCONCLUSIVE_CONFIDENCE, describe, measure
 from analytics.early import find_decision
 from analytics.profile import Stack
 from analytics.reasons import CODES, CONCLUSIVE, Penalty, ReasonCode
 from core.errors import InvalidInputError
 from core.types import SHARES, Attribution, Metric
-
-ROUNDING: Final = 1e-9
-"""Relative distance that is noise of binary arithmetic: 20 % under is not more than 20 % under."""
 
 ORDER: Final = tuple(Metric)
 TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
@@ -80,7 +87,7 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     del profiles
     means = measure(block)
     threshold = _threshold(means.expected, rules)
-    exceedance = _exceedance(block.after, threshold, means.post_n)
+    exceedance = find_exceedance(block.after, threshold)
     tolerance = np.array([rules.tolerances[metric] for metric in ORDER])
     covered = (_coverage(block) >= rules.min_coverage_ratio)[:, None]
     failed = covered & (exceedance > tolerance)
@@ -113,21 +120,6 @@ def _threshold(expected: Array, rules: Rules) -> Array:
     floor = (1 - rules.traffic_drop_ratio) * usual
     threshold[:, TRAFFIC] = np.where(usual >= rules.traffic_min_rps, floor, np.nan)
     return threshold
-
-
-def _exceedance(after: Array, threshold: Array, post_n: Numbers) -> Array:
-    """Share of the post slots beyond the threshold; NaN without a slot or a threshold."""
-    share = np.full(threshold.shape, np.nan)
-    np.divide(_beyond(after, threshold).sum(axis=-1).T, post_n, out=share, where=post_n > 0)
-    return np.where(np.isnan(threshold), np.nan, share)
-
-
-def _beyond(after: Array, threshold: Array) -> Flags:
-    """Which slots are beyond their threshold, shape (5, d, s)."""
-    limit = threshold.T[:, :, None]
-    beyond: Flags = after > limit
-    beyond[TRAFFIC] = after[TRAFFIC] < limit[TRAFFIC] * (1 - ROUNDING)
-    return beyond
 
 
 def _attribute(failed: Flags, expected: Array, observed: Array, rules: Rules) -> Numbers:
@@ -190,7 +182,7 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
         penalties=np.zeros((size, len(Penalty)), dtype=np.bool_),
         decided_at=find_decision(
             block,
-            _beyond(block.after, comparison.threshold),
+            find_beyond(block.after, comparison.threshold),
             np.where(np.isnan(comparison.threshold), np.nan, comparison.tolerance_ratio).T,
             mark(rules.severe),
             rules.min_coverage_ratio,

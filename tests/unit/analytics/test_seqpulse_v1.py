@@ -486,8 +486,55 @@ def test_the_threshold_of_errors_is_the_usual_rate_and_what_matters(compare: Com
     assert errors.threshold == pytest.approx(0.001 + errors.minimum_effect)
 
 
-def test_a_slot_is_bad_from_half_of_what_matters(compare: Compare) -> None:
-    """Half of ln 1.15 is 7.2 %: 53.7 ms are bad, 53.5 ms are not."""
-    after = [{"latency_p95": 53.7}] * 8 + [{"latency_p95": 53.5}] * 7
-    evidence = _of(compare(after=after), Metric.LATENCY_P95)
-    assert evidence.exceedance_ratio == pytest.approx(6 / 13)
+@pytest.mark.parametrize(("latency", "failed"), [(53.7, True), (53.5, False)])
+def test_a_slot_is_bad_from_half_of_what_matters(
+    compare: Compare, latency: float, failed: bool
+) -> None:
+    """Half of ln 1.15 is 7.2 %. Seven of the 13 settled slots are too few, eight are enough."""
+    slow, good = {"latency_p95": 200.0}, {"latency_p95": 50.0}
+    after = [good] * 2 + [slow] * 4 + [{"latency_p95": latency}] + [good] * 3
+    after += [slow, good, slow, good, slow]
+    assert _of(compare(after=after), Metric.LATENCY_P95).failed is failed
+
+
+@pytest.mark.parametrize(
+    ("usual", "changed"),
+    [
+        ({"latency_p95": 50.0}, {"latency_p95": 61.0}),
+        ({"requests_per_sec": 10.0}, {"requests_per_sec": 7.0}),
+        ({"error_rate": 0.001}, {"error_rate": 0.02}),
+    ],
+)
+def test_exceedance_is_the_share_of_the_post_slots_beyond_the_threshold(
+    compare: Compare, usual: Sample, changed: Sample
+) -> None:
+    """Anybody can count it from the samples, in the settling slots as well."""
+    (metric,) = map(Metric, usual)
+    missing = {metric.value: None}
+    after = [changed] * 2 + [usual] * 3 + [changed] * 7 + [missing, usual, changed]
+    evidence = _of(compare(after=after), metric)
+    assert evidence.threshold is not None
+    sign = -1 if metric is Metric.REQUESTS_PER_SEC else 1
+    assert sign * usual[metric.value] < sign * evidence.threshold < sign * changed[metric.value]  # type: ignore[operator]
+    assert evidence.exceedance_ratio == pytest.approx(10 / 14)
+
+
+def test_without_a_threshold_there_is_no_exceedance(compare: Compare) -> None:
+    judgement = compare(before=[{"latency_p95": None}] * 30, after=[{}] * 15)
+    latency = _of(judgement, Metric.LATENCY_P95)
+    assert (latency.threshold, latency.exceedance_ratio) == (None, None)
+
+
+def test_a_metric_that_fails_in_company_is_at_its_threshold_at_least(compare: Compare) -> None:
+    """Where the memory fails as well p <= 0.02 suffices for the latency; alone it takes 0.01."""
+    slow = {"latency_p95": 50.0 * math.exp(0.17)}
+    alone = _of(compare(after=[slow] * 15), Metric.LATENCY_P95)
+    assert not alone.failed
+    judgement = compare(after=[slow | {"memory_usage": 0.8}] * 15)
+    together = _of(judgement, Metric.LATENCY_P95)
+    assert _failed(judgement) == [Metric.LATENCY_P95, Metric.MEMORY_USAGE]
+    assert alone.p_value == together.p_value
+    assert alone.distance_to_flip is not None
+    assert alone.distance_to_flip > 0
+    assert together.distance_to_flip == pytest.approx(0, abs=1e-12)
+    assert together.threshold == pytest.approx(together.observed)
