@@ -1,6 +1,6 @@
 """The outcome of comparing and deciding, as columns of many deployments.
 
-A method (`analytics.reference`, `analytics.relative`) is two plain functions: `compare` sets the
+A method (`analytics.fixed`, `analytics.relative`) is two plain functions: `compare` sets the
 post window against the baseline metric by metric, `decide` makes one decision of it.
 """
 

@@ -26,10 +26,10 @@ from analytics.compare import (
     Numbers,
     mark,
 )
-from analytics.decision import Needs, describe, find_usable, measure
-from analytics.decision import decide as decide_plainly
 from analytics.profile import Stack
 from analytics.reasons import ReasonCode
+from analytics.simple import Needs, describe, find_usable, measure
+from analytics.simple import decide as decide_plainly
 from analytics.statistics import mann_whitney
 from core.errors import InvalidInputError
 from core.judgement import Direction

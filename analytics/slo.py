@@ -13,10 +13,10 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, Numbers, mark
-from analytics.decision import Means, Needs, describe, find_usable, measure
-from analytics.decision import decide as decide_plainly
 from analytics.profile import Stack
 from analytics.reasons import ReasonCode
+from analytics.simple import Means, Needs, describe, find_usable, measure
+from analytics.simple import decide as decide_plainly
 from core.errors import InvalidInputError
 from core.types import SHARES, Attribution, Metric
 

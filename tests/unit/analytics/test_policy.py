@@ -11,7 +11,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from analytics import judge, kayenta, policy, reference, relative, slo, windows
+from analytics import fixed, judge, kayenta, policy, relative, slo, windows
 from analytics.gauges import Minimum
 from analytics.outcome import AS_THE_METHOD, AllOf, AnyOf, Leaf, Outcome
 from analytics.policy import load
@@ -308,7 +308,7 @@ def test_a_wrong_file_is_refused_by_file_and_key(write: Write, text: str, messag
     ],
 )
 def test_fixed_thresholds_must_make_sense(numbers: dict[str, Any], message: str) -> None:
-    rules: reference.Rules = policy.REFERENCE_V2.rules
+    rules: fixed.Rules = policy.REFERENCE_V2.rules
     with pytest.raises(InvalidInputError, match=f"^{message}"):
         replace(rules, **numbers)
 

@@ -20,10 +20,10 @@ from analytics.compare import (
     find_exceedance,
     mark,
 )
-from analytics.decision import INCONCLUSIVE_CONFIDENCE, describe, measure
 from analytics.early import find_decision
 from analytics.profile import Stack
 from analytics.reasons import CODES, CONCLUSIVE, Penalty, ReasonCode
+from analytics.simple import INCONCLUSIVE_CONFIDENCE, describe, measure
 from core.errors import InvalidInputError
 from core.types import SHARES, Attribution, Metric
 
