@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from analytics.catalogue import CATALOGUE, FAILURES
 from analytics.hints import diagnose
 from analytics.notices import NOTICES
+from analytics.phrases import describe
 from analytics.reasons import ReasonCode
 from analytics.surroundings import NOTHING_KNOWN, Drift, Surroundings
 from core.judgement import Direction, Evidence, Judgement, Pattern
@@ -293,6 +294,15 @@ FIRING = [(rule, case) for rule, (firing, _) in CASES.items() for case in firing
 MISSING = [(rule, case) for rule, (_, missing) in CASES.items() for case in missing]
 
 
+FAILURE_IDS = {rule.id for rule in FAILURES}
+ALSO_TOLD = {
+    "traffic_overload": {TRAFFIC},
+    "routing_failure": {ERRORS},
+    "cpu_regression": {TRAFFIC},
+}
+"""What else the diagnosis tells in numbers: it is what tells the rule from a plainer one."""
+
+
 def test_every_rule_has_cases() -> None:
     assert set(CASES) == {rule.id for rule in CATALOGUE}
     assert all(firing and missing for firing, missing in CASES.values())
@@ -304,6 +314,10 @@ def test_a_rule_fires(rule: str, case: Case) -> None:
     assert len(fired) == 1
     assert "{" not in fired[0].diagnosis
     assert "unknown level" not in fired[0].diagnosis or rule == "traffic_drop"
+    five = case.judge().evidence
+    told = {each.metric for each in five if describe(each) in fired[0].diagnosis}
+    if rule in FAILURE_IDS:
+        assert told == {*fired[0].metrics, *ALSO_TOLD.get(rule, ())}
 
 
 @pytest.mark.parametrize(("rule", "case"), MISSING)
@@ -321,6 +335,17 @@ def test_the_catalogue_is_in_order() -> None:
             for earlier in CATALOGUE[:position]
             if earlier.signals
         )
+
+
+def test_a_rule_is_as_grave_as_the_worst_it_explains() -> None:
+    flapping = {"pattern": Pattern.FLAPPING}
+    both = Case({LATENCY: FAILED | flapping, CPU: flapping})
+    (hint,) = both.diagnose()
+    assert (hint.metrics, hint.severity) == ((LATENCY, CPU), Severity.WARNING)
+    (alone,) = Case({CPU: flapping}).diagnose()
+    assert alone.severity is Severity.INFO
+    (outage,) = Case({ERRORS: FAILED, TRAFFIC: SEVERE}).diagnose()
+    assert outage.severity is Severity.CRITICAL
 
 
 def test_only_failures_can_be_critical() -> None:
