@@ -7,13 +7,13 @@ post window against the baseline metric by metric, `decide` makes one decision o
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.blocks import Array, Block
+from analytics.blocks import Array
 from core.judgement import Direction, Pattern
 from core.types import Attribution, Metric
 
@@ -114,18 +114,3 @@ def find_exceedance(after: Array, threshold: Array) -> Array:
 def mark(metrics: AbstractSet[Metric]) -> Flags:
     """Return which of the five are among `metrics`, shape (5,)."""
     return np.array([metric in metrics for metric in Metric])
-
-
-def blank(block: Block) -> dict[str, NDArray[np.generic]]:
-    """Return a `Comparison` of `block` that says nothing, as its keyword arguments."""
-    shape = (block.rows.size, 5)
-    empty: dict[str, NDArray[np.generic]] = {}
-    for field in fields(Comparison):
-        match field.type:
-            case "Numbers":
-                empty[field.name] = np.full(shape, NONE, dtype=np.int64)
-            case "Flags":
-                empty[field.name] = np.zeros(shape, dtype=np.bool_)
-            case _:
-                empty[field.name] = np.full(shape, np.nan)
-    return empty | {"contribution": np.zeros(shape)}

@@ -93,14 +93,13 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     failed = covered & (exceedance > tolerance)
     whose = _attribute(failed, means.expected, means.observed, rules)
     return describe(
-        block,
         means,
         failed,
+        failed & mark(rules.severe),
         threshold=threshold,
         exceedance_ratio=exceedance,
         tolerance_ratio=np.broadcast_to(tolerance, failed.shape),
         attribution=np.where(covered, whose, NONE),
-        severe=failed & mark(rules.severe),
     )
 
 

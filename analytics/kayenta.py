@@ -108,12 +108,11 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     failed = judged & (score < rules.pass_score)
     effect, *ends = (_scale(each, means.expected) for each in (shift, low, high))
     return describe(
-        block,
         means,
         failed,
+        failed & (score < rules.marginal_score),
         tolerance_ratio=np.full(failed.shape, rules.tolerance_ratio),
         attribution=np.where(failed, ATTRIBUTIONS.index(Attribution.INTRODUCED), NONE),
-        severe=failed & (score < rules.marginal_score),
         direction=_direction(worse, better),
         effect=effect,
         effect_low=np.minimum(*ends),

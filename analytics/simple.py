@@ -6,14 +6,14 @@ Gaps in the data first, then what failed; confidence says how complete the data 
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.blocks import Array, Block
-from analytics.compare import NONE, Comparison, Decision, Flags, Numbers, blank, mark
+from analytics.compare import NONE, Comparison, Decision, Flags, Numbers, mark
 from analytics.quality import assess_quality
 from analytics.reasons import CODES, CONCLUSIVE, ReasonCode
 from core.types import Metric
@@ -75,18 +75,22 @@ def _average(values: Array) -> Array:
     return np.ascontiguousarray(mean.T)
 
 
-def describe(block: Block, means: Means, failed: Flags, **said: NDArray[np.generic]) -> Comparison:
-    """Return the evidence of `block`; every failure has the same share in the alarm.
+def describe(means: Means, failed: Flags, severe: Flags, **said: NDArray[np.generic]) -> Comparison:
+    """Return evidence of counts and means; every failure has the same share in the alarm.
 
     Args:
-        block: The windows.
-        means: What `measure` made of them.
+        means: What `measure` returned.
         failed: Shape (d, 5).
+        severe: Shape (d, 5).
         said: What else there is to say, by the name of the column.
     """
-    contribution = failed / np.maximum(failed.sum(axis=1, keepdims=True), 1)
-    columns: dict[str, Any] = {**means._asdict(), "failed": failed, "contribution": contribution}
-    return Comparison(**blank(block) | columns | said)
+    unsaid: dict[str, Any] = {
+        field.name: np.full(failed.shape, NONE if field.type == "Numbers" else np.nan)
+        for field in fields(Comparison)
+    }
+    shares = failed / np.maximum(failed.sum(axis=1, keepdims=True), 1)
+    verdict = {"failed": failed, "severe": severe, "contribution": shares}
+    return Comparison(**unsaid | means._asdict() | verdict | said)
 
 
 def find_usable(block: Block, coverage_ratio: float) -> Flags:

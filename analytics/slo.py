@@ -88,14 +88,13 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     known = mark(list_judged(rules)) & (means.post_n > 0)
     share = bad.sum(axis=-1).T / np.maximum(means.post_n, 1)
     return describe(
-        block,
         means,
         failed,
+        failed & introduced & mark(rules.severe),
         threshold=np.broadcast_to(_limits(rules), failed.shape),
         exceedance_ratio=np.where(known, share, np.nan),
         tolerance_ratio=np.broadcast_to(_tolerances(rules), failed.shape),
         attribution=attribution,
-        severe=failed & introduced & mark(rules.severe),
     )
 
 
