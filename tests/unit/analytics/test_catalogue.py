@@ -219,6 +219,7 @@ CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
         [
             Case(reason=SILENT),
             Case(reason=ReasonCode.NO_POST_SAMPLES),
+            Case({CPU: {"baseline_n": 0, "expected": None}}, reason=SILENT),
             Case(reason=SILENT, surroundings=THEIRS),
         ],
         [

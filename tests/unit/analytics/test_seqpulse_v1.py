@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from scipy import stats
 
 from analytics.policy import SEQPULSE_V1
 from analytics.reasons import CONCLUSIVE, VERDICTS, Penalty, ReasonCode
@@ -257,6 +258,9 @@ def test_what_comes_and_goes_flaps(compare: Compare) -> None:
             {"error_rate": 0.016, "requests_per_sec": 6.5},
             {Metric.ERROR_RATE, Metric.REQUESTS_PER_SEC},
         ),
+        ({"error_rate": 0.016, "latency_p95": 61.0}, set()),  # 22 % slower, 22 % less traffic
+        ({"error_rate": 0.016, "requests_per_sec": 7.8}, set()),
+        ({"error_rate": 0.008, "latency_p95": 100.0}, set()),
         ({"cpu_usage": 0.9, "latency_p95": 400.0}, set()),
         ({"error_rate": 0.04}, {Metric.ERROR_RATE}),
     ],
@@ -269,6 +273,16 @@ def test_errors_and_lost_requests_recommend_a_rollback(
     assert set(_failed(judgement)) == set(map(Metric, changed))
     expected = Verdict.ROLLBACK_RECOMMENDED if severe else Verdict.WARNING
     assert judgement.verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "verdict"), [(0.0199, Verdict.WARNING), (0.02, Verdict.ROLLBACK_RECOMMENDED)]
+)
+def test_two_points_more_errors_recommend_a_rollback(
+    compare: Compare, rate: float, verdict: Verdict
+) -> None:
+    judgement = compare(before=[{"error_rate": 0.0}] * 30, after=[{"error_rate": rate}] * 15)
+    assert judgement.verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -391,6 +405,21 @@ def test_confidence_in_an_ok_is_less_where_harm_could_hide(compare: Compare, hid
     assert judgement.verdict is Verdict.OK
     assert (judgement.confidence < 0.995) is hidden
     assert judgement.confidence >= 0.95
+
+
+@pytest.mark.parametrize("latency", [46.0, 50.0, 54.0])
+def test_confidence_in_an_ok_counts_what_could_hide(compare: Compare, latency: float) -> None:
+    """The nearer a metric is to what matters, and the worse it is known, the more hides there."""
+    judgement = compare(after=[{"latency_p95": latency, "cpu_usage": 0.29}] * 15)
+    assert judgement.verdict is Verdict.OK
+    hidden = []
+    for each in judgement.evidence:
+        assert each.effect is not None
+        assert each.effect_high is not None
+        assert each.minimum_effect is not None
+        scatter = (each.effect_high - each.effect) / stats.norm.ppf(0.975)
+        hidden.append(stats.norm.sf((each.minimum_effect - each.effect) / scatter))
+    assert judgement.confidence == pytest.approx(1 - 0.05 * max(hidden))
 
 
 def test_confidence_in_what_is_inconclusive_is_what_was_known_before(compare: Compare) -> None:
