@@ -58,12 +58,12 @@ async def test_the_numbers_that_keep_the_target_are_found(url: str, tmp_path: Pa
     done = search(url, "--grid", str(grid))
     assert done.returncode == 0, done.stderr
     found = rows(done.stdout)
-    assert [row[:2] for row in found[:2]] == [["0.5", "200.0"], ["0.99", "200.0"]]
+    assert [row[:2] for row in found[:2]] == [["0.5", "200"], ["0.99", "200"]]
     assert re.fullmatch(r"0 of \d+ \(0\.0%\)", found[0][2])
-    assert {row[1] for row in found[2:]} == {"5.0"}
+    assert {row[1] for row in found[2:]} == {"5"}
     assert not any(row[2].startswith("0 of") for row in found[2:])
     assert done.stdout.endswith(
-        "[rules]\ntraffic_drop_ratio = 0.5\nthresholds.latency_p95 = 200.0\n"
+        "[rules]\ntraffic_drop_ratio = 0.5\nthresholds.latency_p95 = 200\n"
     )
 
 
