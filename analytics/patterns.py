@@ -59,8 +59,8 @@ def find_patterns(
         bad = worse[metric, row] >= least[metric, row] / 2
         bad = bad[~np.isnan(worse[metric, row])]
         sign = -1.0 if metric == PLACES[TRAFFIC] else 1.0
-        grows, growth = _find_trend(sign * block.after[metric, row])
-        if grows:
+        p, growth = find_trend(sign * block.after[metric, row])
+        if p < TREND_P:
             pattern[metric, row] = RAMP
             slope[metric, row] = sign * growth * HOUR / block.slot_seconds[row]
         else:
@@ -80,22 +80,27 @@ def _measure(after: Array, expected: Array) -> Array:
     return worse
 
 
-def _find_trend(values: Array) -> tuple[bool, float]:
-    """Whether values surely rise (Mann, 1945; Kendall), and by how much a slot (Theil, Sen)."""
+def find_trend(values: Array) -> tuple[float, float]:
+    """Test whether values rise (Mann, 1945; Kendall), and say by how much a slot (Theil, Sen).
+
+    Args:
+        values: Shape (n,); NaN is missing.
+
+    Returns:
+        Probability of such a trend by chance (normal approximation, corrected for ties and
+        continuity; 1 without two different values), and the median slope.
+    """
     place = np.flatnonzero(~np.isnan(values))
     known = values[place]
     n = known.size
-    if n < 2 * SETTLE_SLOTS:
-        return False, 0.0
-    first, second = _pair(n)
-    steps = known[second] - known[first]
-    score = np.sign(steps).sum()
     _, ties = np.unique(known, return_counts=True)
     spread = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
-    if score <= 0 or spread <= 0:
-        return False, 0.0
-    p = float(normal_tail((score - 1) / np.sqrt(spread)))
-    return p < TREND_P, float(np.median(steps / (place[second] - place[first])))
+    if spread == 0:
+        return 1.0, 0.0
+    first, second = _pair(n)
+    steps = known[second] - known[first]
+    p = float(normal_tail((np.sign(steps).sum() - 1) / np.sqrt(spread)))
+    return p, float(np.median(steps / (place[second] - place[first])))
 
 
 @lru_cache(maxsize=8)

@@ -83,6 +83,9 @@ BAD = {
 }
 
 
+GONE = dict.fromkeys(METRICS)
+
+
 @pytest.mark.parametrize("slots", [5, 15])
 @pytest.mark.parametrize("place", [0, 1, 2, 3, 4, -1])
 def test_one_bad_minute_never_alarms(compare: Compare, slots: int, place: int) -> None:
@@ -306,6 +309,8 @@ def _stamped(*seconds: float) -> list[Sample]:
         ({"after": []}, ReasonCode.NO_POST_SAMPLES),
         ({"after": [BAD] * 2}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": [BAD] * 7, "post_slots": 15}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
+        ({"after": [GONE] * 8 + [BAD] * 7}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
+        ({"after": [GONE] * 2 + [{"latency_p95": 400.0}] * 3}, ReasonCode.REGRESSION),
         ({"after": [BAD] * 2, "post_slots": 2}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": _stamped(*[-30.0] * 5)}, ReasonCode.STALE_SOURCE),
         ({"after": _stamped(0, 60, 120, 180, 240)}, ReasonCode.NO_REGRESSION),
