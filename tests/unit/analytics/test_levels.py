@@ -123,3 +123,9 @@ def test_levels_have_a_floor() -> None:
 
 def test_nothing_measures_more_than_the_limit() -> None:
     assert take_gauges(np.full((5, 1, 1), 1e300))[[0, 2, 3]].tolist() == [[[1e12]]] * 3
+
+
+def test_readings_that_overlap_count_once() -> None:
+    """Each tells of the last minute: five in a row, ten seconds apart, of 100 seconds."""
+    slots, apart = np.array([0, 1, 5, 5]), np.array([10.0, 10.0, 10.0, 300.0])
+    assert levels.find_seconds(slots, apart).tolist() == [0, 60, 100, 1500]

@@ -311,6 +311,7 @@ def _stamped(*seconds: float) -> list[Sample]:
         ({"after": [BAD] * 7, "post_slots": 15}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": [GONE] * 8 + [BAD] * 7}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": [GONE] * 2 + [{"latency_p95": 400.0}] * 3}, ReasonCode.REGRESSION),
+        ({"after": [GONE] * 5 + [{"latency_p95": 400.0}] * 5}, ReasonCode.REGRESSION),
         ({"after": [BAD] * 2, "post_slots": 2}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": _stamped(*[-30.0] * 5)}, ReasonCode.STALE_SOURCE),
         ({"after": _stamped(0, 60, 120, 180, 240)}, ReasonCode.NO_REGRESSION),
