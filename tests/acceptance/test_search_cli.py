@@ -62,9 +62,7 @@ async def test_the_numbers_that_keep_the_target_are_found(url: str, tmp_path: Pa
     assert re.fullmatch(r"0 of \d+ \(0\.0%\)", found[0][2])
     assert {row[1] for row in found[2:]} == {"5"}
     assert not any(row[2].startswith("0 of") for row in found[2:])
-    assert done.stdout.endswith(
-        "[rules]\ntraffic_drop_ratio = 0.5\nthresholds.latency_p95 = 200\n"
-    )
+    assert done.stdout.endswith("[rules]\ntraffic_drop_ratio = 0.5\nthresholds.latency_p95 = 200\n")
 
 
 async def test_the_policy_as_it_is_can_be_measured(url: str) -> None:

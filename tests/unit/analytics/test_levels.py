@@ -36,9 +36,8 @@ def test_the_midmean_is_that_of_scipy(values: list[float]) -> None:
 
 
 def test_the_mean_leaves_out_what_is_missing() -> None:
-    assert mean(np.array([[1.0, nan, 3.0], [nan, nan, nan]])) == pytest.approx(
-        [2.0, nan], nan_ok=True
-    )
+    values = np.array([[1.0, nan, 3.0], [nan, 7.0, nan], [nan, nan, nan]])
+    assert mean(values) == pytest.approx([2.0, 7.0, nan], nan_ok=True)
 
 
 @pytest.mark.parametrize(
