@@ -335,3 +335,8 @@ def test_relative_numbers_must_make_sense(numbers: dict[str, Any], message: str)
     rules: relative.Rules = policy.SEQPULSE_V1.rules
     with pytest.raises(InvalidInputError, match=f"^{message}"):
         replace(rules, **numbers)
+
+
+def test_a_share_may_be_all_of_it() -> None:
+    rules: relative.Rules = policy.SEQPULSE_V1.rules
+    assert replace(rules, min_coverage_ratio=1.0).min_coverage_ratio == 1
