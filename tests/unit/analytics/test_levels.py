@@ -103,6 +103,7 @@ def test_a_short_window_is_as_bad_as_the_better_of_its_two_levels() -> None:
         (100.0, 0.1, 0.85 * np.log(4)),
         (3.0, 0.8, -np.log(0.8)),
         (3.0, 1.2, 0.0),
+        (nan, 0.3, 0.0),  # unknown traffic excuses nothing
     ],
 )
 def test_traffic_explains_work(growth: float, cpu: float, load: float) -> None:

@@ -115,6 +115,11 @@ def test_of_a_long_window_the_end_is_its_last_five(
     assert (latency.pattern is Pattern.TRANSIENT) is passing
 
 
+def test_one_bad_slot_at_the_end_does_not_bring_it_back(compare: Compare) -> None:
+    judgement = compare(after=[SLOW] * 2 + [GOOD] * 12 + [SLOW])
+    assert _latency(judgement).pattern is Pattern.TRANSIENT
+
+
 @pytest.mark.parametrize(("traffic", "passing"), [(4.0, True), (25.0, False)])
 def test_traffic_that_is_missing_for_a_while_passes(
     compare: Compare, traffic: float, passing: bool
