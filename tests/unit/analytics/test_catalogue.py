@@ -366,6 +366,14 @@ def test_a_critical_hint_begins_with_the_rollback_and_a_warning_does_not() -> No
     ]
 
 
+def test_lost_traffic_is_rolled_back_unless_something_outside_explains_it() -> None:
+    unknown: dict[str, Any] = {"observed": None, "post_n": 0}
+    for case in (Case({TRAFFIC: SEVERE}), Case({TRAFFIC: SEVERE, ERRORS: unknown})):
+        (hint,) = case.diagnose()
+        assert hint.severity is Severity.CRITICAL
+        assert "outside" in hint.actions[0]
+
+
 def test_hints_come_most_important_first() -> None:
     case = Case(
         {MEMORY: FAILED, ERRORS: SEVERE, CPU: {"attribution": Attribution.PRE_EXISTING}},
