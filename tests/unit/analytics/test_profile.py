@@ -185,9 +185,9 @@ def test_stacks_every_profile_once() -> None:
 def test_the_share_of_history_that_moved_as_much() -> None:
     quantiles = np.array([[0.0, *np.linspace(1, 2, len(QUANTILES) - 1)]] * 5)
     values = np.array([-1.0, 0.0, 0.5, 3.0, np.nan])
-    assert find_share_above(quantiles, QUANTILES, values) == pytest.approx(
-        [1.0, 1.0, 0.375, 0.0, 0.0]
-    )
+    right = pytest.approx([1.0, 1.0, 0.375, 0.0, 0.0])
+    assert find_share_above(quantiles, QUANTILES, values) == right
+    assert find_share_above(3 * quantiles, QUANTILES, 3 * values) == right
     assert find_share_above(quantiles * np.nan, QUANTILES, values).tolist() == [0.0] * 5
     steps = np.array([[0.0] * (len(QUANTILES) - 1) + [1.0]])
     assert find_share_above(steps, QUANTILES, np.array([1e-9])) == pytest.approx(
