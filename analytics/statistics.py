@@ -264,3 +264,24 @@ def find_discoveries(p: Array, rate: float) -> NDArray[np.bool_]:
     found = np.zeros(p.shape, dtype=np.bool_)
     np.put_along_axis(found, order, kept, axis=-1)
     return found
+
+
+def find_share_above(quantiles: Array, levels: tuple[float, ...], value: Array) -> Array:
+    """Return the share of a distribution at or above `value`, shape (...).
+
+    Args:
+        quantiles: Of the distribution at `levels`, shape (..., k), ascending; the share is 0 where
+            they are NaN.
+        levels: Their levels, 0..1, ascending; below the first one the share is 1.
+        value: Shape (...).
+    """
+    below = (quantiles < value[..., None]).sum(axis=-1)
+    upper = np.minimum(below, len(levels) - 1)
+    lower = np.maximum(upper - 1, 0)
+    low = np.take_along_axis(quantiles, lower[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(quantiles, upper[..., None], axis=-1)[..., 0]
+    step = np.where(high > low, (value - low) / np.where(high > low, high - low, 1.0), 0.0)
+    known = np.asarray(levels)
+    between = 1 - known[lower] - step * (known[upper] - known[lower])
+    share = np.where(below == 0, 1.0, np.where(below == len(levels), 0.0, between))
+    return np.where(np.isnan(quantiles[..., 0]) | np.isnan(value), 0.0, share)

@@ -25,10 +25,10 @@ import polars as pl
 
 from analytics import policy, profile, windows
 from analytics.blocks import SHORTEST_BASELINE, Array, Block
+from analytics.fixed import Rules
 from analytics.judge import assess
 from analytics.policy import Policy
 from analytics.reasons import CODES, VERDICTS
-from analytics.reference import Rules
 from core import logs
 from core.database import connect, create_pool
 from core.types import METRICS, Metric
