@@ -215,6 +215,7 @@ def test_frames_say_what_objects_say(frames: Callable[..., Frames], name: str) -
             for field in fields(Judgement)
             if field.name not in ("as_of", "evidence")
         }
+        | {"failed_metrics": [str(piece.metric) for piece in each.evidence if piece.failed]}
         for each in objects
     ]
     assert columns.evidence.to_dicts() == [
