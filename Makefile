@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 CODE := analytics api core demo ingest scheduler sql
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test test-all check format run bench lock clean
+.PHONY: help setup demo test test-all check lint format run bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,18 +33,20 @@ $(STAMP): requirements.lock pyproject.toml Makefile
 demo: $(STAMP) ## watch SeqPulse judge four real releases of a real service
 	@$(BIN)/seqpulse demo
 
-test: $(STAMP) ## the whole test suite, on a private TimescaleDB
-	@echo "test: unit, integration and acceptance tests on a private TimescaleDB (about ten minutes)"
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## the whole test suite, on a private TimescaleDB per processor (two at most)
+	@echo "test: unit, integration and acceptance tests on private TimescaleDBs (about MINUTES minutes)"
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
 
 test-all: test ## the suite and the heavy outside engines (none yet)
 
-check: $(STAMP) ## format, lint, types, imports and unit tests, in about a minute
+check: lint ## format, lint, types, imports and unit tests, in about a minute
+	@$(BIN)/python -m pytest -q tests/unit
+
+lint: $(STAMP) ## format, lint, types and imports
 	@$(BIN)/ruff format --check $(CODE) tests
 	@$(BIN)/ruff check $(CODE) tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q tests/unit
 
 format: $(STAMP) ## rewrite the code in the house format
 	@$(BIN)/ruff check --fix-only $(CODE) tests

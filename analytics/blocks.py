@@ -21,6 +21,9 @@ Rows: TypeAlias = NDArray[np.int64]
 SHORTEST_BASELINE: Final = 32
 """Least width of a block's baseline: wide enough for 30 one-minute slots."""
 
+NEVER: Final = int(np.iinfo(np.int64).min)
+"""A moment, in microseconds, that stands for none: what arrays of moments use."""
+
 BLOCK_HEIGHT: Final = 2048
 """Most deployments in a block: few enough to stay in the processor's cache."""
 
@@ -70,6 +73,32 @@ class Slots(NamedTuple):
     values: Array
 
 
+class Readings(NamedTuple):
+    """Samples of many deployments as columns, in any order; moments in microseconds since 1970.
+
+    Attributes:
+        row: Which deployment, shape (n,).
+        phase: Position in `analytics.windows.PHASES`, shape (n,).
+        slot_us: Planned moment, shape (n,).
+        sequence_index: Planned position in the post window, -1 for none, shape (n,).
+        source_us: What the target's clock said, `NEVER` for nothing, shape (n,).
+        values: The five metrics, NaN for none, shape (5, n).
+    """
+
+    row: Rows
+    phase: Rows
+    slot_us: Rows
+    sequence_index: Rows
+    source_us: Rows
+    values: Array
+
+    def pick(self, chosen: NDArray[np.bool_]) -> Readings:
+        """Return some of them."""
+        if chosen.all():
+            return self
+        return Readings._make(each[..., chosen] for each in self)
+
+
 def count_microseconds(moments: pl.Series) -> Rows:
     """Return moments, without empty ones, as microseconds since 1970."""
     # For a lone deployment an expression would cost more than all the arithmetic.
@@ -117,7 +146,7 @@ def lay_out(deployments: pl.DataFrame, before: Slots, after: Slots) -> Iterator[
     slots = deployments["post_slots"].cast(pl.Int64).to_numpy()
     shapes = np.stack([width, slots], axis=1)
     # Places of a baseline from the end: the last sample of a deployment has place -1.
-    ends = np.searchsorted(before.row, before.row, side="right")
+    ends = np.cumsum(np.bincount(before.row))[before.row]
     aligned = before._replace(place=np.arange(before.row.size) - ends)
     # At least one block, if only an empty one: then nobody has to ask whether there is any.
     for b, s in np.unique(shapes, axis=0) if shapes.size else [(SHORTEST_BASELINE, 1)]:
@@ -139,10 +168,13 @@ def _place(slots: Slots, rows: Rows, width: int) -> tuple[Array, Array]:
     n = end - start
     target = np.repeat(np.arange(rows.size), n)
     take = np.arange(n.sum()) + np.repeat(start - (np.cumsum(n) - n), n)
-    laid = np.full((len(METRICS) + 1, rows.size, width), np.nan)
-    for layer, column in enumerate((*slots.values, slots.extra)):
-        laid[layer, target, slots.place[take]] = column[take]
-    return laid[:-1], laid[-1]
+    # One index into a flat layer: three would cost twice as much. A place may be from the end.
+    flat = target * width + slots.place[take] % width
+    laid = np.full((len(METRICS) + 1, rows.size * width), np.nan)
+    for layer, column in zip(laid, (*slots.values, slots.extra), strict=True):
+        layer[flat] = column[take]
+    layers = laid.reshape(len(METRICS) + 1, rows.size, width)
+    return layers[:-1], layers[-1]
 
 
 def _block(

@@ -1,27 +1,32 @@
 """The outcome of comparing and deciding, as columns of many deployments.
 
-A method (`analytics.reference`, `analytics.relative`) is two plain functions: `compare` sets the
+A method (`analytics.fixed`, `analytics.relative`) is two plain functions: `compare` sets the
 post window against the baseline metric by metric, `decide` makes one decision of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.blocks import Array, Block
+from analytics.blocks import Array
 from core.judgement import Direction, Pattern
-from core.types import Attribution
+from core.types import Attribution, Metric
 
 Flags: TypeAlias = NDArray[np.bool_]
 Numbers: TypeAlias = NDArray[np.int64]
 
+ROUNDING: Final = 1e-9
+"""Relative distance that is noise of binary arithmetic: 20 % under is not more than 20 % under."""
+
 NONE: Final = -1
 """Stands for None among the numbers of an enumeration's members."""
 
+TRAFFIC: Final = tuple(Metric).index(Metric.REQUESTS_PER_SEC)
 ATTRIBUTIONS: Final = tuple(Attribution)
 DIRECTIONS: Final = tuple(Direction)
 PATTERNS: Final = tuple(Pattern)
@@ -80,16 +85,32 @@ class Decision:
     decided_at: Numbers
 
 
-def blank(block: Block) -> dict[str, NDArray[np.generic]]:
-    """Return a `Comparison` of `block` that says nothing, as its keyword arguments."""
-    shape = (block.rows.size, 5)
-    empty: dict[str, NDArray[np.generic]] = {}
-    for field in fields(Comparison):
-        match field.type:
-            case "Numbers":
-                empty[field.name] = np.full(shape, NONE, dtype=np.int64)
-            case "Flags":
-                empty[field.name] = np.zeros(shape, dtype=np.bool_)
-            case _:
-                empty[field.name] = np.full(shape, np.nan)
-    return empty | {"contribution": np.zeros(shape)}
+def find_beyond(after: Array, threshold: Array) -> Flags:
+    """Return which slots are beyond their threshold: below it for traffic, above it otherwise.
+
+    Args:
+        after: Post window, shape (5, d, s).
+        threshold: Shape (d, 5); nothing is beyond NaN.
+
+    Returns:
+        Shape (5, d, s).
+    """
+    limit = threshold.T[:, :, None]
+    beyond: Flags = after > limit
+    beyond[TRAFFIC] = after[TRAFFIC] < limit[TRAFFIC] * (1 - ROUNDING)
+    return beyond
+
+
+def find_exceedance(after: Array, threshold: Array) -> Array:
+    """Return the share of the post slots with a value that are beyond the threshold, shape (d, 5).
+
+    It is NaN without a slot or a threshold; for the arguments see `find_beyond`.
+    """
+    n = (~np.isnan(after)).sum(axis=-1).T
+    share = find_beyond(after, threshold).sum(axis=-1).T / np.maximum(n, 1)
+    return np.where((n > 0) & ~np.isnan(threshold), share, np.nan)
+
+
+def mark(metrics: AbstractSet[Metric]) -> Flags:
+    """Return which of the five are among `metrics`, shape (5,)."""
+    return np.array([metric in metrics for metric in Metric])

@@ -9,7 +9,15 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import ATTRIBUTIONS, DIRECTIONS, NONE, Comparison, Flags, Numbers
+from analytics.compare import (
+    ATTRIBUTIONS,
+    DIRECTIONS,
+    NONE,
+    Comparison,
+    Flags,
+    Numbers,
+    find_exceedance,
+)
 from analytics.finding import Finding
 from analytics.levels import ORDER
 from analytics.patterns import find_patterns
@@ -63,21 +71,17 @@ def describe(
         severe: Shape (5, d).
         limits: Numbers of the policy that evidence shows.
     """
-    # Where nothing was tested there is nothing it would have taken.
-    tested = np.where(np.isnan(chosen.effect), np.nan, 1.0)
-    needed = np.maximum(chosen.least, chosen.sure) * tested
+    needed = _find_needed(chosen, failed)
     better = _find_better(chosen, needed)
-    share = np.full(failed.shape, np.nan)
-    np.divide(chosen.bad_n, chosen.slot_n, out=share, where=chosen.slot_n > 0)
-    effect = _show(chosen.effect)
+    threshold, effect = _level(chosen.expected, needed), _show(chosen.effect)
     pattern, slope = find_patterns(block, chosen.expected, chosen.least, chosen.critical, failed)
     said = {
         "baseline_n": (~np.isnan(block.before)).sum(axis=-1),
         "post_n": (~np.isnan(block.after)).sum(axis=-1),
         "expected": chosen.expected,
         "observed": chosen.observed,
-        "threshold": _level(chosen.expected, needed),
-        "exceedance_ratio": share,
+        "threshold": threshold,
+        "exceedance_ratio": find_exceedance(block.after, threshold.T).T,
         "tolerance_ratio": np.full(failed.shape, limits.bad_share),
         "failed": failed,
         "attribution": _attribute(chosen, failed, better, limits),
@@ -88,7 +92,7 @@ def describe(
         "effect": effect,
         "effect_low": _show(chosen.effect - INTERVAL_SIGMAS * chosen.scale),
         "effect_high": _show(chosen.effect + INTERVAL_SIGMAS * chosen.scale),
-        "minimum_effect": _show(chosen.least * tested),
+        "minimum_effect": _show(np.where(np.isnan(needed), np.nan, chosen.least)),
         "smallest_detectable_effect": _show(needed + POWER_SIGMAS * chosen.scale),
         "test": np.where(np.isnan(p), NONE, _tests(failed.shape)),
         "statistic": chosen.statistic,
@@ -97,6 +101,13 @@ def describe(
         "distance_to_flip": _show(needed) - effect,
     }
     return Comparison(**{name: np.ascontiguousarray(each.T) for name, each in said.items()})
+
+
+def _find_needed(chosen: Finding, failed: Flags) -> Array:
+    """The effect from which on a metric fails; NaN where nothing was tested."""
+    needed = np.where(np.isnan(chosen.effect), np.nan, np.maximum(chosen.least, chosen.sure))
+    # In company a metric may fail a little earlier than alone: see the false discovery rate.
+    return np.where(failed, np.minimum(needed, chosen.effect), needed)
 
 
 def _find_better(chosen: Finding, needed: Array) -> Flags:

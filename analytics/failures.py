@@ -13,11 +13,11 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import Flags
-from analytics.finding import Finding, exceed
+from analytics.finding import Finding
 from analytics.gauges import CRITICAL_SIGMAS, LEAST_VALUES, Q99_SIGMAS, TOLERANCE, Minimum
 from analytics.levels import LONG_SLOTS, ORDER, SHAPES, Span, find_seconds
 from analytics.profile import BASELINE_SLOTS, QUANTILES, Stack, count_failures
-from analytics.statistics import beta_ratio
+from analytics.statistics import beta_ratio, find_share_above
 from core.types import Metric
 
 TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
@@ -107,7 +107,7 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
     chance = _tail(ground, groups, dispersion)
     rate = np.maximum(_rate(*groups[:, ALL]), _rate(*groups[:, SETTLED]))
     seen = profiles.take("failure_quantiles", shape)
-    p = np.maximum(chance[ALL], exceed(seen, QUANTILES, rate / TOLERANCE))
+    p = np.maximum(chance[ALL], find_share_above(seen, QUANTILES, rate / TOLERANCE))
     known = (ground.before_n >= LEAST_VALUES) & (served >= LEAST_VALUES - 1)
     effect = np.where(known, rate - base, np.nan)
     least = np.maximum(minimum.share, LEAST_RATIO * cautious - base)
@@ -129,8 +129,6 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
         p=np.where(known, p, np.nan)[None],
         passed=((effect >= least) & lasting & unlikely & ~_over(ground, base, half))[None],
         old=np.zeros((1, rate.size), dtype=np.bool_),
-        bad_n=bad_n[None],
-        slot_n=served[None],
         expected=np.where(known, base, np.nan)[None],
         observed=np.where(known, rate, np.nan)[None],
     )

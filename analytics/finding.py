@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from analytics.blocks import Array
-from analytics.compare import Flags, Numbers
+from analytics.compare import Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,6 @@ class Finding:
         p: Probability of such a value without a change.
         passed: Whether everything but multiplicity says that the metric fails.
         old: Whether the change was there before the deployment already.
-        bad_n: Slots that are worse by at least half of what matters.
-        slot_n: Slots with a value.
         expected: Level without the deployment, in the metric's unit.
         observed: Level of the span, in the metric's unit.
     """
@@ -42,8 +40,6 @@ class Finding:
     p: Array
     passed: Flags
     old: Flags
-    bad_n: Numbers
-    slot_n: Numbers
     expected: Array
     observed: Array
 
@@ -55,24 +51,3 @@ def insert(gauges: Finding, failures: Finding, place: int) -> Finding:
         many, one = getattr(gauges, field.name), getattr(failures, field.name)
         parts[field.name] = np.concatenate([many[:place], one, many[place:]])
     return Finding(**parts)
-
-
-def exceed(quantiles: Array, levels: tuple[float, ...], value: Array) -> Array:
-    """Return the share of a distribution at or above `value`, shape (...).
-
-    Args:
-        quantiles: Of the distribution at `levels`, shape (..., k), ascending; the share is 0 where
-            they are NaN.
-        levels: Their levels, 0..1, ascending; below the first one the share is 1.
-        value: Shape (...).
-    """
-    below = (quantiles < value[..., None]).sum(axis=-1)
-    upper = np.minimum(below, len(levels) - 1)
-    lower = np.maximum(upper - 1, 0)
-    low = np.take_along_axis(quantiles, lower[..., None], axis=-1)[..., 0]
-    high = np.take_along_axis(quantiles, upper[..., None], axis=-1)[..., 0]
-    step = np.where(high > low, (value - low) / np.where(high > low, high - low, 1.0), 0.0)
-    known = np.asarray(levels)
-    between = 1 - known[lower] - step * (known[upper] - known[lower])
-    share = np.where(below == 0, 1.0, np.where(below == len(levels), 0.0, between))
-    return np.where(np.isnan(quantiles[..., 0]) | np.isnan(value), 0.0, share)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.finding import Finding, exceed
+from analytics.finding import Finding
 from analytics.levels import (
     CPU,
     GAUGES,
@@ -32,7 +32,7 @@ from analytics.levels import (
     take_logs,
 )
 from analytics.profile import BASELINE_SLOTS, DAY, HABIT_BINS, QUANTILES, Stack
-from analytics.statistics import t_tail
+from analytics.statistics import find_share_above, t_tail
 from core.types import Metric
 
 WANDER: Final = np.array([[0.05], [0.05], [0.03], [0.01]])
@@ -188,8 +188,6 @@ def examine(
         p=np.where(np.isnan(effect), np.nan, p),
         passed=(effect >= least) & lasting & ~old,
         old=old & (effect >= least),
-        bad_n=bad_n,
-        slot_n=slot_n,
         expected=expected,
         observed=expected * np.exp(SIGN * effect),
     )
@@ -244,7 +242,7 @@ def _precedents(block: Block, span: Span, effect: Array, profiles: Stack) -> Arr
     shape = SHAPES.index(span.name)
     similar = effect / TOLERANCE
     quantiles = np.moveaxis(profiles.take("quantiles", shape), 0, 1)
-    share = exceed(quantiles, QUANTILES, similar)
+    share = find_share_above(quantiles, QUANTILES, similar)
     hour = np.floor(block.finished_seconds % DAY / DAY * HABIT_BINS).astype(np.int64)
     usual = profiles.part("habit")[profiles.place, shape, :, hour].T
     return np.where(similar <= usual, np.maximum(share, HABIT_P), share)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from math import isnan
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -34,14 +35,21 @@ class Assessment:
     """Judgements of many deployments as columns; nothing is made an object.
 
     Attributes:
-        verdicts: One row per deployment, in their order: deployment_id, policy, and the scalar
-            fields of `Judgement` but as_of; enumerations and ids are text.
-        evidence: Five rows per deployment, in their order: deployment_id and the fields of
-            `Evidence`; enumerations are text.
+        verdicts: One row per deployment, in their order: deployment_id, policy, the scalar
+            fields of `Judgement` but as_of, and failed_metrics (a list); enumerations and ids
+            are text.
     """
 
     verdicts: pl.DataFrame
-    evidence: pl.DataFrame
+    _evidence: Callable[[], pl.DataFrame]
+
+    @property
+    def evidence(self) -> pl.DataFrame:
+        """Five rows per deployment, in their order, made when asked for.
+
+        deployment_id and the fields of `Evidence`; enumerations are text.
+        """
+        return self._evidence()
 
 
 def judge(
@@ -65,9 +73,7 @@ def judge(
     """
     comparison, decision = _run(windows, policy, profiles or {})
     moments = [as_of] * windows.deployments.height if isinstance(as_of, datetime) else as_of
-    facts = windows.deployments.select(
-        "deployment_id", "baseline_source", "coverage_ratio", "confounders"
-    )
+    facts = windows.deployments["deployment_id", "baseline_source", "coverage_ratio", "confounders"]
     return [
         _judgement(fact, moment, policy, _pick(comparison, place), _pick(decision, place), profiles)
         for place, (fact, moment) in enumerate(
@@ -84,14 +90,20 @@ def assess(
     """Judge every deployment of `windows` without making objects of it; see `judge`."""
     comparison, decision = _run(windows, policy, profiles or {})
     ids = windows.deployments["deployment_id"]
-    until = [profile and profile.until for profile in map((profiles or {}).get, ids)]
-    verdicts = windows.deployments.select(
-        "deployment_id", pl.lit(policy.name).alias("policy"), "coverage_ratio", "confounders"
-    ).with_columns(
-        *_verdicts(decision),
-        pl.Series("profile_until", until, dtype=pl.Datetime("us", "UTC")),
+    found = map((profiles or {}).get, ids.to_list())
+    until = [profile and profile.until for profile in found]
+    verdicts = pl.DataFrame(
+        [
+            ids,
+            pl.Series("policy", [policy.name]).new_from_index(0, ids.len()),
+            windows.deployments["coverage_ratio"],
+            windows.deployments["confounders"],
+            *_verdicts(decision),
+            pl.Series("profile_until", until, dtype=pl.Datetime("us", "UTC")),
+            _list("failed_metrics", METRICS, comparison.failed),
+        ]
     )
-    return Assessment(verdicts, _evidence(windows, comparison, policy))
+    return Assessment(verdicts, partial(_evidence, windows, comparison, policy))
 
 
 def _run(
@@ -181,16 +193,15 @@ def _verdicts(decision: Decision) -> Iterator[pl.Series]:
     yield _names("reason_code", CODES, decision.reason)
     yield pl.Series("confidence", decision.confidence)
     yield pl.Series("quality_ratio", decision.quality_ratio)
-    yield _penalties(decision.penalties)
+    yield _list("penalties", [penalty.value for penalty in Penalty], decision.penalties)
     yield pl.Series("decided_at", decision.decided_at).replace(NONE, None)
 
 
-def _penalties(flags: NDArray[np.bool_]) -> pl.Series:
-    """The names of the penalties set in each row of `flags`."""
-    names = [penalty.value for penalty in Penalty]
-    kinds, which = np.unique(flags @ (1 << np.arange(len(names))), return_inverse=True)
-    lists = [[name for bit, name in enumerate(names) if kind >> bit & 1] for kind in kinds]
-    return pl.Series("penalties", lists, dtype=pl.List(pl.String)).gather(which)
+def _list(name: str, members: Sequence[str], flags: NDArray[np.bool_]) -> pl.Series:
+    """The members that are set in each row of `flags`."""
+    kinds, which = np.unique(flags @ (1 << np.arange(len(members))), return_inverse=True)
+    lists = [[each for bit, each in enumerate(members) if kind >> bit & 1] for kind in kinds]
+    return pl.Series(name, lists, dtype=pl.List(pl.String)).gather(which)
 
 
 def _evidence(windows: Windows, comparison: Comparison, policy: Policy[Any]) -> pl.DataFrame:

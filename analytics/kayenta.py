@@ -24,13 +24,12 @@ from analytics.compare import (
     Decision,
     Flags,
     Numbers,
-    blank,
+    mark,
 )
-from analytics.decision import Needs, count, find_usable
-from analytics.decision import decide as decide_plainly
 from analytics.profile import Stack
 from analytics.reasons import ReasonCode
-from analytics.reference import average
+from analytics.simple import Needs, describe, find_usable, measure
+from analytics.simple import decide as decide_plainly
 from analytics.statistics import mann_whitney
 from core.errors import InvalidInputError
 from core.judgement import Direction
@@ -38,6 +37,8 @@ from core.types import Attribution, Metric
 
 TESTS: Final = ("mann_whitney",)
 ORDER: Final = tuple(Metric)
+TRAFFIC: Final = mark({Metric.REQUESTS_PER_SEC})
+ERRORS: Final = mark({Metric.ERROR_RATE})
 
 PAIRS: Final = 2_000_000
 """Most differences of pairs that are held at once (16 MB)."""
@@ -98,34 +99,28 @@ def list_judged(rules: Rules) -> frozenset[Metric]:
 def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     """Compare every metric of every deployment of `block`; `profiles` are of no use here."""
     del profiles
-    baseline_n, post_n = count(block.before), count(block.after)
-    expected, observed = average(block.before), average(block.after)
+    means = measure(block)
     shift, low, high, u, p = _test(block, rules.confidence_level)
-    worse, better = _classify(shift, low, high, observed / expected, rules)
+    worse, better = _classify(shift, low, high, means.observed / means.expected, rules)
     usable = find_usable(block, rules.min_coverage_ratio)[:, None]
-    judged = worse & _judged(rules) & usable
-    score = _score(judged, (baseline_n > 0) & (post_n > 0), rules)[:, None]
+    judged = worse & mark(list_judged(rules)) & usable
+    score = _score(judged, (means.baseline_n > 0) & (means.post_n > 0), rules)[:, None]
     failed = judged & (score < rules.pass_score)
-    effect, effect_low, effect_high = (_scale(each, expected) for each in (shift, low, high))
-    said = {
-        "baseline_n": baseline_n,
-        "post_n": post_n,
-        "expected": expected,
-        "observed": observed,
-        "tolerance_ratio": np.full(failed.shape, rules.tolerance_ratio),
-        "failed": failed,
-        "attribution": np.where(failed, ATTRIBUTIONS.index(Attribution.INTRODUCED), NONE),
-        "severe": failed & (score < rules.marginal_score),
-        "direction": _direction(worse, better),
-        "effect": effect,
-        "effect_low": np.minimum(effect_low, effect_high),
-        "effect_high": np.maximum(effect_low, effect_high),
-        "test": np.where(np.isnan(shift), NONE, 0),
-        "statistic": u,
-        "p_value": p,
-        "contribution": failed / np.maximum(failed.sum(axis=1, keepdims=True), 1),
-    }
-    return Comparison(**blank(block) | said)
+    effect, *ends = (_scale(each, means.expected) for each in (shift, low, high))
+    return describe(
+        means,
+        failed,
+        failed & (score < rules.marginal_score),
+        tolerance_ratio=np.full(failed.shape, rules.tolerance_ratio),
+        attribution=np.where(failed, ATTRIBUTIONS.index(Attribution.INTRODUCED), NONE),
+        direction=_direction(worse, better),
+        effect=effect,
+        effect_low=np.minimum(*ends),
+        effect_high=np.maximum(*ends),
+        test=np.where(np.isnan(shift), NONE, 0),
+        statistic=u,
+        p_value=p,
+    )
 
 
 def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
@@ -133,15 +128,11 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
     return decide_plainly(
         block,
         comparison,
-        Needs(rules.min_coverage_ratio, _judged(rules), baseline=True),
+        Needs(rules.min_coverage_ratio, list_judged(rules), baseline=True),
         severe=ReasonCode.SEVERE_REGRESSION,
         failed=ReasonCode.REGRESSION,
         harmless=ReasonCode.NO_REGRESSION,
     )
-
-
-def _judged(rules: Rules) -> Flags:
-    return np.array([metric in rules.weights for metric in ORDER])
 
 
 def _test(block: Block, confidence_level: float) -> tuple[Array, ...]:
@@ -195,24 +186,20 @@ def _classify(
     """Where a metric surely got worse by enough to count, and where it surely got better."""
     bound = rules.tolerance_ratio * np.abs(shift)
     risen, fallen = low > bound, high < -bound
-    traffic = np.array([metric is Metric.REQUESTS_PER_SEC for metric in ORDER])
-    large = np.where(traffic, ratio <= rules.allowed_decrease, ratio >= rules.allowed_increase)
-    return np.where(traffic, fallen, risen) & large, np.where(traffic, risen, fallen)
+    large = np.where(TRAFFIC, ratio <= rules.allowed_decrease, ratio >= rules.allowed_increase)
+    return np.where(TRAFFIC, fallen, risen) & large, np.where(TRAFFIC, risen, fallen)
 
 
 def _score(worse: Flags, known: Flags, rules: Rules) -> Array:
     """The weight of what passed, of what there is data for, shape (d,), 0..100."""
     weights = np.array([rules.weights.get(metric, 0.0) for metric in ORDER])
-    critical = np.array([metric in rules.critical for metric in ORDER])
     score = 100 * (weights * (known & ~worse)).sum(axis=1) / (weights * known).sum(axis=1)
-    return np.where((worse & critical).any(axis=1), 0.0, score)
+    return np.where((worse & mark(rules.critical)).any(axis=1), 0.0, score)
 
 
 def _scale(shift: Array, expected: Array) -> Array:
     """A shift as an effect: positive where it is worse, a share but for the error rate."""
-    traffic = np.array([metric is Metric.REQUESTS_PER_SEC for metric in ORDER])
-    points = np.array([metric is Metric.ERROR_RATE for metric in ORDER])
-    effect = np.where(traffic, -shift, shift) / np.where(points, 1.0, expected)
+    effect = np.where(TRAFFIC, -shift, shift) / np.where(ERRORS, 1.0, expected)
     return np.where(np.isfinite(effect), effect, np.nan)
 
 

@@ -30,14 +30,15 @@ NOTICES: Final = (
     Rule(
         "endpoint_died",
         Severity.WARNING,
-        "The metrics endpoint stopped answering with this deploy",
-        "The metrics endpoint answered before the deploy, and for {coverage} of the planned slots "
-        "after it; no verdict can rest on that.{missed}",
+        "The metrics stopped with this deploy",
+        "There were samples before the deploy, and for {coverage} of the planned slots after it; "
+        "no verdict can rest on that.{missed}",
         (
             "Check that the new version is running at all: it may crash at start.",
             "Read the metrics endpoint by hand from where the workers run.",
             "Look up the codes in report.missed_slots: they say why every slot was missed.",
             "Check that the release kept the endpoint's path, port and HMAC secret.",
+            "If the service pushes its samples: check that it still does, and what was refused.",
         ),
         signals=frozenset({Fact.SILENT}),
     ),

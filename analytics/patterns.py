@@ -59,10 +59,10 @@ def find_patterns(
         bad = worse[metric, row] >= least[metric, row] / 2
         bad = bad[~np.isnan(worse[metric, row])]
         sign = -1.0 if metric == PLACES[TRAFFIC] else 1.0
-        grows, growth = _find_trend(sign * block.after[metric, row])
-        if grows:
+        if find_trend(sign * block.after[metric, row]) < TREND_P:
             pattern[metric, row] = RAMP
-            slope[metric, row] = sign * growth * HOUR / block.slot_seconds[row]
+            growth = find_slope(block.after[metric, row])
+            slope[metric, row] = growth * HOUR / block.slot_seconds[row]
         else:
             turns = int((bad[1:] != bad[:-1]).sum())
             pattern[metric, row] = FLAPPING if turns >= TURNS else STEP
@@ -80,22 +80,32 @@ def _measure(after: Array, expected: Array) -> Array:
     return worse
 
 
-def _find_trend(values: Array) -> tuple[bool, float]:
-    """Whether values surely rise (Mann, 1945; Kendall), and by how much a slot (Theil, Sen)."""
-    place = np.flatnonzero(~np.isnan(values))
-    known = values[place]
+def find_trend(values: Array) -> float:
+    """Return the probability of such a rise of `values` by chance (Mann, 1945; Kendall).
+
+    It is the normal approximation, corrected for ties and continuity; 1 where more pairs fall than
+    rise.
+
+    Args:
+        values: Shape (n,); NaN is missing.
+    """
+    known = values[~np.isnan(values)]
     n = known.size
-    if n < 2 * SETTLE_SLOTS:
-        return False, 0.0
     first, second = _pair(n)
-    steps = known[second] - known[first]
-    score = np.sign(steps).sum()
+    score = np.sign(known[second] - known[first]).sum()
+    if score <= 0:
+        return 1.0
     _, ties = np.unique(known, return_counts=True)
     spread = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
-    if score <= 0 or spread <= 0:
-        return False, 0.0
-    p = float(normal_tail((score - 1) / np.sqrt(spread)))
-    return p < TREND_P, float(np.median(steps / (place[second] - place[first])))
+    return float(normal_tail((score - 1) / np.sqrt(spread)))
+
+
+def find_slope(values: Array) -> float:
+    """Return the median slope of all pairs of `values`, per slot (Theil, Sen); see `find_trend`."""
+    place = np.flatnonzero(~np.isnan(values))
+    first, second = _pair(place.size)
+    steps = values[place[second]] - values[place[first]]
+    return float(np.median(steps / (place[second] - place[first])))
 
 
 @lru_cache(maxsize=8)

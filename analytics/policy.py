@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 
-from analytics import evidence, kayenta, reference, relative, slo
+from analytics import evidence, fixed, kayenta, relative, slo
 from analytics.blocks import Block
 from analytics.compare import NONE, Comparison, Decision
 from analytics.outcome import AS_THE_METHOD, Outcome, apply, list_metrics, parse_outcome, write
@@ -97,7 +97,7 @@ class Policy(Generic[R]):
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-REFERENCE: Final = Method(reference.Rules, reference.compare, reference.decide)
+FIXED: Final = Method(fixed.Rules, fixed.compare, fixed.decide)
 RELATIVE: Final = Method(relative.Rules, relative.compare, relative.decide, evidence.TESTS)
 KAYENTA: Final = Method(
     kayenta.Rules, kayenta.compare, kayenta.decide, kayenta.TESTS, kayenta.list_judged
@@ -105,7 +105,7 @@ KAYENTA: Final = Method(
 SLO: Final = Method(slo.Rules, slo.compare, slo.decide, judged=slo.list_judged)
 
 METHODS: Final[Mapping[str, Method[Any]]] = MappingProxyType(
-    {"relative": RELATIVE, "fixed": REFERENCE, "kayenta": KAYENTA, "slo": SLO}
+    {"relative": RELATIVE, "fixed": FIXED, "kayenta": KAYENTA, "slo": SLO}
 )
 """Every method, as policy files call it."""
 

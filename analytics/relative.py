@@ -134,15 +134,9 @@ def _choose(found: list[Finding], weights: list[float]) -> tuple[Finding, Array,
     passed = np.stack([each.passed for each in found])
     rank = np.where(passed, p, 2.0 + np.nan_to_num(p, nan=2.0))
     best = rank.argmin(axis=0)
-    chosen = Finding(
-        **{
-            name: np.take_along_axis(
-                np.stack([getattr(each, name) for each in found]), best[None], axis=0
-            )[0]
-            for name in Finding.__slots__
-        }
-    )
-    return chosen, np.take_along_axis(p, best[None], axis=0)[0], np.logical_or.reduce(passed)
+    chosen = {name: [getattr(each, name) for each in found] for name in Finding.__slots__}
+    picked = {name: np.choose(best, each) for name, each in chosen.items()}
+    return Finding(**picked), np.choose(best, p), np.logical_or.reduce(passed)
 
 
 def _grade(found: list[Finding], failed: Flags, rules: Rules) -> Flags:

@@ -1,4 +1,4 @@
-"""Judgements of the past, made again: in one frame per lot, and counted against the record."""
+"""Judgements of the past, made again, counted against the record."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
-
-from analytics.judge import Assessment
 
 EXAMPLES: Final = 3
 """Deployments named for each kind of difference."""
@@ -22,19 +20,6 @@ TALLY: Final = pl.Schema(
     }
 )
 """How often which verdict (null: none) on record became which; examples are deployment ids."""
-
-
-def flatten(assessment: Assessment) -> pl.DataFrame:
-    """Return one row per deployment, in order: its verdict and `failed_metrics` (a list)."""
-    failed = (
-        assessment.evidence.filter("failed")
-        .group_by("deployment_id", maintain_order=True)
-        .agg(failed_metrics="metric")
-    )
-    nothing = pl.Series([[]], dtype=pl.List(pl.String))
-    return assessment.verdicts.join(
-        failed, on="deployment_id", how="left", maintain_order="left"
-    ).with_columns(pl.col("failed_metrics").fill_null(nothing))
 
 
 def tally(results: pl.DataFrame) -> pl.DataFrame:

@@ -12,12 +12,11 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, Numbers, blank
-from analytics.decision import Needs, count, find_usable
-from analytics.decision import decide as decide_plainly
+from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, Numbers, mark
 from analytics.profile import Stack
 from analytics.reasons import ReasonCode
-from analytics.reference import average
+from analytics.simple import Means, Needs, describe, find_usable, measure
+from analytics.simple import decide as decide_plainly
 from core.errors import InvalidInputError
 from core.types import SHARES, Attribution, Metric
 
@@ -79,29 +78,24 @@ def list_judged(rules: Rules) -> frozenset[Metric]:
 def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     """Compare every metric of every deployment of `block`; `profiles` are of no use here."""
     del profiles
-    baseline_n, post_n = count(block.before), count(block.after)
+    means = measure(block)
     bad = _miss(block.after, rules)
     usable = find_usable(block, rules.min_coverage_ratio)[:, None]
     failed = _fail(bad, rules) & usable
     breached = _fail(_miss(block.before, rules), rules)
-    attribution = np.where(usable, _attribute(failed, breached, baseline_n, post_n), NONE)
+    attribution = np.where(usable, _attribute(failed, breached, means), NONE)
     introduced = attribution == ATTRIBUTIONS.index(Attribution.INTRODUCED)
-    judged = np.broadcast_to(_judged(rules), failed.shape)
-    known = judged & (post_n > 0)
-    said = {
-        "baseline_n": baseline_n,
-        "post_n": post_n,
-        "expected": average(block.before),
-        "observed": average(block.after),
-        "threshold": np.broadcast_to(_limits(rules), failed.shape),
-        "exceedance_ratio": np.where(known, bad.sum(axis=-1).T / np.maximum(post_n, 1), np.nan),
-        "tolerance_ratio": np.broadcast_to(_tolerances(rules), failed.shape),
-        "failed": failed,
-        "attribution": attribution,
-        "severe": failed & introduced & np.array([metric in rules.severe for metric in ORDER]),
-        "contribution": failed / np.maximum(failed.sum(axis=1, keepdims=True), 1),
-    }
-    return Comparison(**blank(block) | said)
+    known = mark(list_judged(rules)) & (means.post_n > 0)
+    share = bad.sum(axis=-1).T / np.maximum(means.post_n, 1)
+    return describe(
+        means,
+        failed,
+        failed & introduced & mark(rules.severe),
+        threshold=np.broadcast_to(_limits(rules), failed.shape),
+        exceedance_ratio=np.where(known, share, np.nan),
+        tolerance_ratio=np.broadcast_to(_tolerances(rules), failed.shape),
+        attribution=attribution,
+    )
 
 
 def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
@@ -109,15 +103,11 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
     return decide_plainly(
         block,
         comparison,
-        Needs(rules.min_coverage_ratio, _judged(rules), baseline=False),
+        Needs(rules.min_coverage_ratio, list_judged(rules), baseline=False),
         severe=ReasonCode.SEVERE_REGRESSION,
         failed=ReasonCode.THRESHOLD_EXCEEDED,
         harmless=ReasonCode.WITHIN_LIMITS,
     )
-
-
-def _judged(rules: Rules) -> Flags:
-    return np.array([metric in rules.objectives for metric in ORDER])
 
 
 def _limits(rules: Rules) -> Array:
@@ -150,11 +140,12 @@ def _fail(bad: Flags, rules: Rules) -> Flags:
     return np.ascontiguousarray(failed.T)
 
 
-def _attribute(failed: Flags, breached: Flags, baseline_n: Numbers, post_n: Numbers) -> Numbers:
+def _attribute(failed: Flags, breached: Flags, means: Means) -> Numbers:
     """Whose the deviation is; `NONE` if there is none."""
     number = {whose: place for place, whose in enumerate(ATTRIBUTIONS)}
+    unknown = failed & (means.baseline_n == 0)
     whose: Numbers = np.select(
-        [failed & (baseline_n == 0), failed & breached, failed, breached & (post_n > 0)],
+        [unknown, failed & breached, failed, breached & (means.post_n > 0)],
         [
             number[Attribution.UNKNOWN],
             number[Attribution.PRE_EXISTING],

@@ -86,22 +86,30 @@ def beta_ratio(a: ArrayLike, b: ArrayLike, x: ArrayLike, rest: ArrayLike | None 
 
 def _beta_fraction(a: Array, b: Array, x: Array) -> Array:
     """The continued fraction of the incomplete beta function, by Lentz's method."""
+    shape = x.shape
+    a, b, x = a.reshape(-1), b.reshape(-1), x.reshape(-1)
+    result = np.empty_like(x)
+    place = np.arange(x.size)
     c = np.ones_like(x)
     d = 1 / _apart(1 - (a + b) * x / (a + 1))
-    value = d.copy()
-    done = np.isnan(value)
+    value = d
     for m in range(1, STEPS):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
             d = 1 / _apart(1 + term * d)
             c = _apart(1 + term / c)
-            # What has converged stays as it is, however many steps its neighbours need.
-            value = np.where(done, value, value * d * c)
-        done |= ~(np.abs(d * c - 1) > PRECISION)
-        if done.all():
-            break
-    return value
+            value = value * d * c
+        # What has converged is left alone, however many steps its neighbours need.
+        going = np.abs(d * c - 1) > PRECISION
+        if not going.all():
+            result[place] = value
+            place = place[going]
+            value, a, b, x, c, d = (each[going] for each in (value, a, b, x, c, d))
+            if not place.size:
+                break
+    result[place] = value
+    return result.reshape(shape)
 
 
 def _apart(x: Array) -> Array:
@@ -256,3 +264,24 @@ def find_discoveries(p: Array, rate: float) -> NDArray[np.bool_]:
     found = np.zeros(p.shape, dtype=np.bool_)
     np.put_along_axis(found, order, kept, axis=-1)
     return found
+
+
+def find_share_above(quantiles: Array, levels: tuple[float, ...], value: Array) -> Array:
+    """Return the share of a distribution at or above `value`, shape (...).
+
+    Args:
+        quantiles: Of the distribution at `levels`, shape (..., k), ascending; the share is 0 where
+            they are NaN.
+        levels: Their levels, 0..1, ascending; below the first one the share is 1.
+        value: Shape (...).
+    """
+    below = (quantiles < value[..., None]).sum(axis=-1)
+    upper = np.minimum(below, len(levels) - 1)
+    lower = np.maximum(upper - 1, 0)
+    low = np.take_along_axis(quantiles, lower[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(quantiles, upper[..., None], axis=-1)[..., 0]
+    step = np.where(high > low, (value - low) / np.where(high > low, high - low, 1.0), 0.0)
+    known = np.asarray(levels)
+    between = 1 - known[lower] - step * (known[upper] - known[lower])
+    share = np.where(below == 0, 1.0, np.where(below == len(levels), 0.0, between))
+    return np.where(np.isnan(quantiles[..., 0]) | np.isnan(value), 0.0, share)

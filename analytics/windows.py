@@ -6,14 +6,25 @@ in a fixed order, so nothing further on depends on how the rows came in.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analytics.blocks import Array, Block, Rows, Slots, clean, count_microseconds, lay_out, merge
+from analytics.blocks import (
+    NEVER,
+    Block,
+    Readings,
+    Rows,
+    Slots,
+    clean,
+    count_microseconds,
+    lay_out,
+    merge,
+)
 from core.errors import InvalidInputError
 from core.types import METRICS, Metric, Phase
 
@@ -70,11 +81,8 @@ trigger. `previous`: the post window of the last harmless deployment, aligned by
 finish. `history`: the same minutes of the week, earlier.
 """
 
-PHASES: Final = (None, *SOURCES[1:], Phase.POST.value)
-"""Phases by number; those of a baseline source stand where the source stands."""
-
-NEVER: Final = -(2**62)
-"""A moment, in microseconds, that stands for none."""
+PHASES: Final = ("", *SOURCES[1:], Phase.POST.value)
+"""Phases by number, none first; those of a baseline source stand where the source stands."""
 
 UUID_TEXT: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -99,7 +107,9 @@ class Windows:
 
 
 def split(
-    deployments: pl.DataFrame, samples: pl.DataFrame, neighbours: pl.DataFrame | None = None
+    deployments: pl.DataFrame,
+    samples: pl.DataFrame | Readings,
+    neighbours: pl.DataFrame | None = None,
 ) -> Windows:
     """Cut `samples` into the windows of each deployment.
 
@@ -109,7 +119,7 @@ def split(
 
     Args:
         deployments: Frame of schema `DEPLOYMENTS`.
-        samples: Frame of schema `SAMPLES`; rows in any order.
+        samples: Frame of schema `SAMPLES`, or the same as arrays; rows in any order.
         neighbours: Frame of schema `NEIGHBOURS`, if any are known.
 
     Raises:
@@ -117,17 +127,21 @@ def split(
     """
     around = NEIGHBOURS.to_frame() if neighbours is None else neighbours
     _check_columns("deployments", deployments, DEPLOYMENTS)
-    _check_columns("samples", samples, SAMPLES)
     _check_columns("neighbours", around, NEIGHBOURS)
     _check_deployments(deployments)
-    plan = deployments.lazy().select(DEPLOYMENTS.names()).with_row_index("row").collect()
+    readings = samples if isinstance(samples, Readings) else _read(samples, deployments)
+    values = clean(readings.values)
+    readings = readings._replace(values=values).pick(np.any(~np.isnan(values), axis=0))
+    plan = deployments[DEPLOYMENTS.names()].with_row_index("row")
     near = _near(plan, around)
-    readings = _read(samples, plan)
     before, source = _baseline(readings, plan, near)
     after = _post(readings, plan)
-    counted = _count(plan, before, after).with_columns(
-        pl.Series("baseline_source", [*SOURCES, "none"]).gather(source),
-        confounders=_confounders(plan, near),
+    counted = plan.hstack(
+        [
+            pl.Series("baseline_source", [*SOURCES, "none"])[source],
+            *_count(plan, before, after),
+            _confounders(plan, near).alias("confounders"),
+        ]
     )
     return Windows(counted, tuple(lay_out(counted, before, after)))
 
@@ -157,56 +171,35 @@ def _check_deployments(deployments: pl.DataFrame) -> None:
         raise InvalidInputError("deployments: slot_seconds must be above 0")
 
 
-class _Readings(NamedTuple):
-    """Samples as columns, in the order they came; moments in microseconds since 1970."""
-
-    row: Rows
-    phase: Rows  # position in `PHASES`
-    slot_us: Rows
-    sequence_index: Rows
-    source_us: Rows  # `NEVER` where the target says nothing
-    values: Array  # shape (5, samples)
-
-    def pick(self, chosen: NDArray[np.bool_]) -> _Readings:
-        if chosen.all():
-            return self
-        return _Readings._make(each[..., chosen] for each in self)
-
-
-def _read(samples: pl.DataFrame, plan: pl.DataFrame) -> _Readings:
-    said = "source_at" in samples.columns
-    phase = [pl.when(pl.col("phase").eq_missing(name)).then(n) for n, name in enumerate(PHASES)]
-    found = (
-        samples.lazy()
-        .select(
-            "deployment_id",
-            pl.col(*METRICS).fill_null(np.nan),
-            pl.coalesce(phase).cast(pl.Int64).alias("phase"),
-            pl.col("slot_at").dt.timestamp("us"),
-            pl.col("sequence_index").cast(pl.Int64).fill_null(-1),
-            (pl.col("source_at") if said else pl.lit(None, MOMENT))
-            .dt.timestamp("us")
-            .fill_null(NEVER)
-            .alias("source_at"),
-        )
-        .drop_nulls(["phase", "slot_at"])
-        .join(plan.lazy().select("deployment_id", pl.col("row").cast(pl.Int64)), on="deployment_id")
-        .collect()
+def _read(samples: pl.DataFrame, deployments: pl.DataFrame) -> Readings:
+    """Take `samples` as arrays; without a query, which would cost a lone deployment most of all."""
+    _check_columns("samples", samples, SAMPLES)
+    index = samples["sequence_index"].to_numpy()
+    phase = _number(samples["phase"], PHASES[1:]) + 1
+    unknown = (phase == 0) & ~samples["phase"].is_null().to_numpy()
+    slot_us = count_microseconds(samples["slot_at"])
+    said = samples["source_at"].cast(MOMENT) if "source_at" in samples.columns else None
+    readings = Readings(
+        row=_number(samples["deployment_id"], deployments["deployment_id"]),
+        phase=phase,
+        slot_us=slot_us,
+        sequence_index=np.where(np.isnan(index), -1, index).astype(np.int64),
+        source_us=np.full(slot_us.size, NEVER) if said is None else count_microseconds(said),
+        values=np.stack([samples[name].to_numpy() for name in METRICS]),
     )
-    values = clean(np.stack([found[name].to_numpy() for name in METRICS]))
-    readings = _Readings(
-        row=found["row"].to_numpy(),
-        phase=found["phase"].to_numpy(),
-        slot_us=found["slot_at"].to_numpy(),
-        sequence_index=found["sequence_index"].to_numpy(),
-        source_us=found["source_at"].to_numpy(),
-        values=values,
-    )
-    return readings.pick(np.any(~np.isnan(values), axis=0, keepdims=True)[0])
+    return readings.pick((readings.row >= 0) & ~unknown & (slot_us != NEVER))
+
+
+def _number(texts: pl.Series, members: Iterable[str]) -> Rows:
+    """Return the place of each text among `members`, -1 for none."""
+    place = texts.cast(pl.Enum(members), strict=False).to_physical().to_numpy()
+    return np.where(np.isnan(place), -1, place).astype(np.int64)
 
 
 def _near(plan: pl.DataFrame, neighbours: pl.DataFrame) -> pl.DataFrame:
     """Pairs of a deployment (row) and another one of its service."""
+    if neighbours.is_empty():
+        return neighbours
     return (
         plan.lazy()
         .select("row", "service_id", own_id="deployment_id")
@@ -232,7 +225,7 @@ def _confounders(plan: pl.DataFrame, near: pl.DataFrame) -> pl.Series:
     return joined["confounders"].fill_null(nobody)
 
 
-def _baseline(readings: _Readings, plan: pl.DataFrame, near: pl.DataFrame) -> tuple[Slots, Rows]:
+def _baseline(readings: Readings, plan: pl.DataFrame, near: pl.DataFrame) -> tuple[Slots, Rows]:
     """The samples of the best source each deployment has, and which source that is."""
     triggered = count_microseconds(plan["triggered_at"])
     early = (readings.phase > 0) | (readings.slot_us < triggered[readings.row])
@@ -245,7 +238,7 @@ def _baseline(readings: _Readings, plan: pl.DataFrame, near: pl.DataFrame) -> tu
     return slots._replace(extra=age), best
 
 
-def _best_source(found: _Readings, size: int) -> Rows:
+def _best_source(found: Readings, size: int) -> Rows:
     """The first source that has a sample; a substitute if that one is too thin to compare with."""
     cells = found.row * len(SOURCES) + found.phase
     counts = np.bincount(cells, minlength=size * len(SOURCES)).reshape(size, len(SOURCES))
@@ -257,22 +250,21 @@ def _best_source(found: _Readings, size: int) -> Rows:
     return np.where(thin & solid.any(axis=1), solid.argmax(axis=1), first)
 
 
-def _inside(found: _Readings, near: pl.DataFrame) -> NDArray[np.bool_]:
+def _inside(found: Readings, near: pl.DataFrame) -> NDArray[np.bool_]:
     """Which continuous samples are from the time of a deployment that did harm."""
     inside = np.zeros(found.row.size, dtype=np.bool_)
+    if near.is_empty():
+        return inside
     moments = pl.col("started_at", "ended_at").dt.timestamp("us")
-    bad = near.lazy().filter("bad").select("row", moments).collect()
+    bad = near.lazy().filter("bad").select(pl.col("row").cast(pl.Int64), moments).collect()
+    hit = np.flatnonzero((found.phase == 0) & np.isin(found.row, bad["row"].to_numpy()))
+    rows, slots = found.row[hit], found.slot_us[hit]
     for row, start, end in bad.iter_rows():
-        inside |= (
-            (found.row == row)
-            & (found.phase == 0)
-            & (found.slot_us >= start)
-            & (found.slot_us <= end)
-        )
+        inside[hit] |= (rows == row) & (slots >= start) & (slots <= end)
     return inside
 
 
-def _post(readings: _Readings, plan: pl.DataFrame) -> Slots:
+def _post(readings: Readings, plan: pl.DataFrame) -> Slots:
     slots = plan["post_slots"].cast(pl.Int64).to_numpy()
     index = readings.sequence_index
     planned = (index >= 0) & (index < slots[readings.row])
@@ -282,17 +274,15 @@ def _post(readings: _Readings, plan: pl.DataFrame) -> Slots:
     return merge(found.row, found.sequence_index, said, found.values)
 
 
-def _count(plan: pl.DataFrame, before: Slots, after: Slots) -> pl.DataFrame:
+def _count(plan: pl.DataFrame, before: Slots, after: Slots) -> Iterator[pl.Series]:
     idle = after.values[METRICS.index(Metric.REQUESTS_PER_SEC)] == 0
     baseline_n, post_n, idle_n = (
         np.bincount(rows, minlength=plan.height)
         for rows in (before.row, after.row, after.row[idle])
     )
-    return plan.with_columns(
-        pl.Series("baseline_n", baseline_n),
-        pl.Series("post_n", post_n),
-        pl.Series("idle_n", idle_n),
-        # In numpy: Polars divides by a column of one row with its reciprocal, and 3 of 5 is then
-        # a little more than 0.6.
-        pl.Series("coverage_ratio", post_n / plan["post_slots"].cast(pl.Float64).to_numpy()),
-    )
+    yield pl.Series("baseline_n", baseline_n)
+    yield pl.Series("post_n", post_n)
+    yield pl.Series("idle_n", idle_n)
+    # In numpy: Polars divides by a column of one row with its reciprocal, and 3 of 5 is then a
+    # little more than 0.6.
+    yield pl.Series("coverage_ratio", post_n / plan["post_slots"].to_numpy())

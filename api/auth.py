@@ -16,6 +16,7 @@ from core.database import Connection
 from core.errors import NotFoundError
 from core.types import Project
 from sql import projects
+from sql.projects import Caller
 
 _api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="sp_<id>_<secret>")
 _bearer = HTTPBearer(auto_error=False, description="the operator token")
@@ -30,40 +31,40 @@ async def get_project(conn: ConnectionDep, state: StateDep, api_key: ApiKeyDep) 
     Raises:
         ProblemError: 401, no key or not a live one.
     """
-    return await _identify(conn, state, api_key)
+    return (await _identify(conn, state, api_key)).project
 
 
-async def get_own_project(project_id: UUID, state: StateDep, api_key: ApiKeyDep) -> Project:
-    """Return the project of the path if the API key is its own.
+async def get_owner(project_id: UUID, state: StateDep, api_key: ApiKeyDep) -> Caller:
+    """Return the caller if the project of the path is its own.
 
-    Its connection is given back at once: what the caller still has to send may take its time.
+    The connection is given back at once: what the caller still has to send may take its time.
 
     Raises:
         ProblemError: 401, no key or not a live one.
         NotFoundError: The key is another project's.
     """
     async with state.pool.acquire(timeout=5) as conn:
-        project = await _identify(conn, state, api_key)
-    if project.id != project_id:
+        caller = await _identify(conn, state, api_key)
+    if caller.project.id != project_id:
         raise NotFoundError(f"no project {project_id}")
-    return project
+    return caller
 
 
-async def _identify(conn: Connection, state: State, api_key: str | None) -> Project:
+async def _identify(conn: Connection, state: State, api_key: str | None) -> Caller:
     if not api_key:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,
             "the header X-API-Key is missing",
             headers={"WWW-Authenticate": "ApiKey"},
         )
-    project = await projects.authenticate(conn, state.vault, api_key)
-    if project is None:
+    caller = await projects.authenticate(conn, state.vault, api_key)
+    if caller is None:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,
             "the API key in X-API-Key is unknown or revoked",
             headers={"WWW-Authenticate": "ApiKey"},
         )
-    return project
+    return caller
 
 
 async def require_operator(
@@ -92,4 +93,4 @@ async def require_operator(
 
 
 ProjectDep: TypeAlias = Annotated[Project, Depends(get_project)]
-OwnProjectDep: TypeAlias = Annotated[Project, Depends(get_own_project)]
+OwnerDep: TypeAlias = Annotated[Caller, Depends(get_owner)]

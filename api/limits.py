@@ -1,7 +1,7 @@
 """How often a caller may call, by moving window, and how much at the same time.
 
 Both are counted in this process. With several api processes behind a balancer each counts on its
-own: the bound is the sum.
+own: the bound is the sum. Why not by the library `limits`: docs/adr/0002-dependencies.md.
 """
 
 from __future__ import annotations

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request, Response
 
-from api.auth import OwnProjectDep
+from api.auth import OwnerDep
 from api.body import unpack
 from api.problems import ProblemError, problem
 from api.schemas import EnvName, PushAnswer, RefusalAnswer
-from api.state import StateDep
-from ingest import rows
+from api.state import State, StateDep
+from ingest import documents, rows
+from ingest.documents import Form
+from ingest.rows import Batch, Bounds
 from sql import bulk
 
 log = structlog.get_logger(__name__)
@@ -30,13 +32,11 @@ SMALL_BYTES: Final = 256 * 1024
 """Read at once, in a few milliseconds; a thread would only fight with the loop for the interpreter.
 Larger bodies are sent to one, so that others are answered meanwhile."""
 
-Split: TypeAlias = Callable[[bytes], Iterable[tuple[int, object]]]
-
-SPLIT: Final[dict[str, Split]] = {
-    "application/json": rows.split_list,
-    "application/x-ndjson": rows.split_lines,
-    "application/ndjson": rows.split_lines,
-    "application/jsonl": rows.split_lines,
+FORMS: Final = {
+    "application/json": documents.LIST,
+    "application/x-ndjson": documents.LINES,
+    "application/ndjson": documents.LINES,
+    "application/jsonl": documents.LINES,
 }
 ROW: Final = {
     "type": "object",
@@ -62,29 +62,33 @@ router = APIRouter(tags=["samples"])
 
 @router.post("/projects/{project_id}/samples", openapi_extra=BODY, response_model=PushAnswer)
 async def push(
-    request: Request, project: OwnProjectDep, state: StateDep, env: EnvName = "prod"
+    request: Request, owner: OwnerDep, state: StateDep, env: EnvName = "prod"
 ) -> PushAnswer | Response:
     """Store samples of the project, up to 10,000 rows and 4 MiB, also gzipped.
 
     Each row is taken or refused on its own; a slot that has a sample already keeps it, so a push
     may be repeated. 422 if every row was refused. `env` is that of rows that do not name theirs.
     """
-    state.limits.count(f"push {project.id}", PUSHES_PER_MINUTE)
+    project_id, now = owner.project.id, owner.called_at
+    state.limits.count(f"push {project_id}", PUSHES_PER_MINUTE)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in SPLIT:
-        known = ", ".join(SPLIT)
+    if media_type not in FORMS:
+        known = ", ".join(FORMS)
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: one of {known}")
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    with state.pushes.take(str(project.id)):
+    age = timedelta(days=state.settings.keep_samples_days)
+    bounds = Bounds(max(now - age, owner.samples_since), now + rows.MAX_AHEAD)
+    with state.pushes.take(str(project_id)):
         body = unpack(await _read(request), encoding)
-        async with state.pool.acquire(timeout=5) as conn:
-            age = timedelta(days=state.settings.keep_samples_days)
-            oldest, now = await bulk.read_bounds(conn, age)
-            bounds = rows.Bounds(oldest, now + rows.MAX_AHEAD)
-            read = partial(_parse, SPLIT[media_type], body, env, bounds)
-            batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
-            stored = await bulk.write(conn, project.id, batch.rows) if len(batch.rows) else 0
+        read = partial(_parse, body, FORMS[media_type], env, bounds)
+        batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+        stored = await _store(state, project_id, batch) if len(batch.rows) else 0
     return _answer(batch, stored)
+
+
+async def _store(state: State, project_id: UUID, batch: Batch) -> int:
+    async with state.pool.acquire(timeout=5) as conn:
+        return await bulk.write(conn, project_id, batch.rows)
 
 
 async def _read(request: Request) -> bytes:
@@ -97,14 +101,17 @@ async def _read(request: Request) -> bytes:
         ) from None
 
 
-def _parse(split: Split, body: bytes, env: str, bounds: rows.Bounds) -> rows.Batch:
-    documents = list(split(body))
-    if len(documents) > MAX_ROWS:
+def _parse(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
+    certain = documents.read_certain(body, form, env, bounds)
+    if certain is not None and len(certain) <= MAX_ROWS:
+        return Batch(certain, [])
+    found = list(form.split(body))
+    if len(found) > MAX_ROWS:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_ROWS:,} rows")
-    return rows.read_documents(documents, env, bounds)
+    return rows.read_each(found, env, bounds)
 
 
-def _answer(batch: rows.Batch, stored: int) -> PushAnswer | Response:
+def _answer(batch: Batch, stored: int) -> PushAnswer | Response:
     answer = PushAnswer(
         stored=stored,
         known=len(batch.rows) - stored,

@@ -24,12 +24,19 @@ class CollectCode(StrEnum):
     THROTTLED = "throttled"  # by ourselves: the target has had its reads
     BACKED_OFF = "backed_off"  # by ourselves: the target has been failing for long
     NOT_PUSHED = "not_pushed"  # there is no target, and nothing was pushed for this slot
+    CANCELLED = "cancelled"  # somebody cancelled its job, or removed the target
     DEADLINE = "deadline"  # nobody was there to collect it in time
     INTERNAL = "internal"  # our own fault
 
 
 OURS: Final = frozenset(
-    {CollectCode.THROTTLED, CollectCode.BACKED_OFF, CollectCode.DEADLINE, CollectCode.INTERNAL}
+    {
+        CollectCode.THROTTLED,
+        CollectCode.BACKED_OFF,
+        CollectCode.CANCELLED,
+        CollectCode.DEADLINE,
+        CollectCode.INTERNAL,
+    }
 )
 """Codes of slots that were missed without asking the target."""
 

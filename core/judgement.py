@@ -41,9 +41,12 @@ class Evidence:
         post_n: Post samples used.
         expected: Level without the deployment, in the metric's unit; None without a baseline.
         observed: Level of the post window, in the metric's unit; None without samples.
-        threshold: The level a slot must not cross, in the metric's unit; None if not applicable.
-        exceedance_ratio: Share of post slots beyond the threshold, 0..1.
-        tolerance_ratio: Share of post slots that may lie beyond it, 0..1.
+        threshold: The level a slot (under `relative`: the window) must not cross, in the metric's
+            unit; None if not applicable.
+        exceedance_ratio: Share of the post slots with a value that are beyond the threshold, 0..1;
+            None without either.
+        tolerance_ratio: Share that the method tolerates, 0..1: of slots beyond the threshold; under
+            `relative` of slots worse by half of `minimum_effect`; under `kayenta` of the shift.
         failed: Whether the metric contributes to an alarm.
         attribution: Whose the deviation is; None if there is none.
         severe: Whether the failure takes part in recommending a rollback.

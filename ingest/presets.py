@@ -41,7 +41,8 @@ PRESETS: Final = {
     "starlette": Preset(
         "starlette_requests_total", "starlette_request_duration_seconds", 'status_code=~"5.."'
     ),
-    # The names the Prometheus documentation uses, with one histogram for both questions.
+    # Go's promhttp with the names of client_golang's own example (examples/middleware), where one
+    # histogram answers both questions.
     "http": Preset(
         "http_request_duration_seconds_count", "http_request_duration_seconds", 'code=~"5.."'
     ),

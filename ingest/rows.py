@@ -1,13 +1,13 @@
 """Rows that were sent to us, pushed or in a file: each is believed or refused on its own.
 
-`read_row` is the one judge of a row. Many rows are looked at together first: what is right beyond
-doubt passes, and only the rest is read row by row, which also yields the reason.
+`read_row` is the one judge of a row. Many rows are looked at together first (`read_frame` here,
+`documents.read_certain` for JSON): what is right beyond doubt passes, and only the rest is read
+row by row, which also yields the reason.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,8 +25,7 @@ MAX_AHEAD: Final = timedelta(minutes=5)
 """How far the clock of whoever sends a row may be ahead of ours."""
 
 _ENV: Final = re.compile(ENV_PATTERN)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_NO_MOMENT: Final = "slot_at is not a moment like 2026-01-31T12:00:00Z"
 
 Row: TypeAlias = tuple[object, ...]
 """The values of one row in the order of `sql.bulk.ROWS`."""
@@ -66,89 +65,18 @@ class Batch:
     refusals: list[Refusal]
 
 
-class _Twice:
+class Twice:
     """Stands for a JSON object with two members of one name: which of them counts?"""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
-    members = dict(pairs)
-    return members if len(members) == len(pairs) else _Twice()
-
-
-# Every number is a float to us, and so the length of an integer is nobody's trouble.
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=float)
-
-
-def split_list(body: bytes) -> Iterator[tuple[int, object]]:
-    """Yield position and document of each item of a JSON list.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    document = _decode(body)
-    if not isinstance(document, list):
-        raise InvalidInputError("the body is not a list of rows in JSON (UTF-8)")
-    return enumerate(document, 1)
-
-
-def split_lines(body: bytes) -> Iterator[tuple[int, object]]:
-    """Yield line and document of each line of NDJSON that is not empty."""
-    for number, line in enumerate(body.split(b"\n"), 1):
-        if line.strip():
-            yield number, _decode(line)
-
-
-def _decode(text: bytes) -> object:
-    """Return a document, or a text of ours, which is no row, if it is not JSON."""
-    try:
-        return _DECODER.decode(text.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return "not JSON"
-
-
-def read_documents(documents: Iterable[tuple[int, object]], env: str, bounds: Bounds) -> Batch:
-    """Read rows as they are pushed: `{"slot_at": ..., "env": ..., "metrics": {...}}` each.
+def read_each(documents: Iterable[tuple[int, object]], env: str, bounds: Bounds) -> Batch:
+    """Read rows one by one.
 
     Args:
-        documents: Lines and what they hold.
+        documents: Lines and what they hold: `{"slot_at": ..., "env": ..., "metrics": {...}}`.
         env: Environment of rows that do not name one.
         bounds: Moments they may be of.
     """
-    documents = list(documents)
-    rows = _line_up([document for _, document in documents], env, bounds)
-    return _read_each(documents, env, bounds) if rows is None else Batch(rows, [])
-
-
-def _line_up(documents: list[Any], env: str, bounds: Bounds) -> pl.DataFrame | None:
-    """Return the rows if every one is right beyond doubt, else None.
-
-    Column by column in the interpreter: for so few rows, polars would spend its time on threads.
-    """
-    try:
-        metrics = [document["metrics"] for document in documents]
-        numbers = {name: [each[name] for each in metrics] for name in METRICS}
-        moments = [datetime.fromisoformat(document["slot_at"]) for document in documents]
-        names = [document.get("env", env) for document in documents]
-        further = [payload.find_extra(each) if len(each) > len(METRICS) else {} for each in metrics]
-        certain = (
-            all(set(map(type, column)) <= {float} for column in numbers.values())
-            and all(all(map(math.isfinite, column)) for column in numbers.values())
-            and all(min(column, default=0) >= 0 for column in numbers.values())
-            and all(max(numbers[name], default=0) <= 1 for name in SHARES)
-            and all(map(_ENV.fullmatch, set(names)))
-            and bounds.oldest <= min(moments, default=bounds.oldest)
-            and bounds.newest >= max(moments, default=bounds.newest)
-        )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return None
-    if not certain:
-        return None
-    places = [(moment - _EPOCH) // _MICROSECOND for moment in moments]
-    columns = {"slot_at": pl.Series(places, dtype=pl.Int64).cast(ROWS["slot_at"]), "env": names}
-    return pl.DataFrame({**columns, **numbers, "extra": list(map(_encode, further))}, schema=ROWS)
-
-
-def _read_each(documents: list[tuple[int, object]], env: str, bounds: Bounds) -> Batch:
     found: list[Row] = []
     refusals = []
     for line, document in documents:
@@ -160,10 +88,6 @@ def _read_each(documents: list[tuple[int, object]], env: str, bounds: Bounds) ->
     return Batch(pl.DataFrame(dict(zip(ROWS, columns, strict=True)), schema=ROWS), refusals)
 
 
-def _join(certain: pl.DataFrame, rest: Batch) -> Batch:
-    return Batch(pl.concat([certain, rest.rows]), rest.refusals)
-
-
 def read_row(document: object, env: str, bounds: Bounds) -> Row:
     """Return the values of one row.
 
@@ -171,34 +95,37 @@ def read_row(document: object, env: str, bounds: Bounds) -> Row:
         InvalidInputError: The row cannot be taken; the text says why.
     """
     if not isinstance(document, dict):
-        twice = isinstance(document, _Twice)
+        twice = isinstance(document, Twice)
         raise InvalidInputError("a key appears twice" if twice else "the row is no JSON object")
     moment = _moment(document.get("slot_at"), bounds)
     name = document.get("env", env)
     if not (isinstance(name, str) and _ENV.fullmatch(name)):
         raise InvalidInputError("env is not the name of an environment")
-    if isinstance(document.get("metrics"), _Twice):
+    if isinstance(document.get("metrics"), Twice):
         raise InvalidInputError("a key appears twice")
     try:
         reading = payload.read(document)
     except CollectError as error:
         raise InvalidInputError(error.detail) from None
     numbers = (getattr(reading, metric) for metric in METRICS)
-    return (moment, name, *numbers, _encode(reading.extra))
+    return (moment, name, *numbers, encode_extra(reading.extra))
 
 
-def _encode(extra: Mapping[str, float] | None) -> str | None:
+def encode_extra(extra: Mapping[str, float] | None) -> str | None:
+    """Return further numbers as they are stored, None if there are none."""
     return json.dumps(dict(extra)) if extra else None
 
 
 def _moment(value: object, bounds: Bounds) -> datetime:
     if value is None:
         raise InvalidInputError("slot_at is missing")
+    if not isinstance(value, str | datetime):
+        raise InvalidInputError(_NO_MOMENT)
     try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value)[:64])
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         moment = moment.astimezone(UTC) if moment.tzinfo else moment
     except (ValueError, OverflowError):
-        raise InvalidInputError("slot_at is not a moment like 2026-01-31T12:00:00Z") from None
+        raise InvalidInputError(_NO_MOMENT) from None
     if moment.tzinfo is None:
         raise InvalidInputError("slot_at has no offset from UTC")
     if moment > bounds.newest:
@@ -221,8 +148,8 @@ def read_frame(raw: pl.DataFrame, env: str, bounds: Bounds) -> Batch:
     passes = typed.select(_is_beyond_doubt(bounds)).to_series()
     if passes.all():
         return Batch(typed, [])
-    doubtful = list(_documents(raw.filter(~passes), typed.filter(~passes)))
-    return _join(typed.filter(passes), _read_each(doubtful, env, bounds))
+    rest = read_each(_documents(raw.filter(~passes), typed.filter(~passes)), env, bounds)
+    return Batch(pl.concat([typed.filter(passes), rest.rows]), rest.refusals)
 
 
 def _type(raw: pl.DataFrame, env: str) -> pl.DataFrame:

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
 import polars as pl
 import structlog
 
 from analytics import hints, profile, windows
+from analytics.blocks import NEVER, Readings, count_microseconds
 from analytics.judge import judge as pass_judgement
 from analytics.policy import Policy
 from core.database import Connection, Pool
 from core.errors import InvalidInputError
 from core.judgement import Judgement
-from core.types import Hint, Verdict
+from core.types import METRICS, Hint, Verdict
 from scheduler import plan, queue
 from scheduler.jobs import Outcome, Status
 from scheduler.surroundings import look_around
@@ -54,26 +55,37 @@ class Cases:
 
     Attributes:
         windows: The windows of the deployments.
-        as_of: The moment of each judgement.
+        as_of: The moment of each judgement (a column: as objects they would cost replay much).
         profiles: What is known of their services' history, by deployment id.
     """
 
     windows: windows.Windows
-    as_of: Sequence[datetime]
+    as_of: pl.Series
     profiles: Mapping[str, profile.ServiceProfile]
 
     def judge(self, policy: Policy[Any]) -> list[Judgement]:
         """Return a judgement of each deployment, in order."""
-        return pass_judgement(self.windows, policy, self.as_of, self.profiles)
+        return pass_judgement(self.windows, policy, self.as_of.to_list(), self.profiles)
 
 
 def prepare(material: Material) -> Cases:
     """Cut what was loaded into windows."""
     opened = {packed: _open(packed) for packed in set(material.profiles.values())}
     known = {each: opened[packed] for each, packed in material.profiles.items()}
-    cut = windows.split(material.deployments, material.samples, material.neighbours)
-    as_of = material.deployments["as_of"].to_list()
+    cut = windows.split(material.deployments, _read(material.samples), material.neighbours)
+    as_of = material.deployments["as_of"]
     return Cases(cut, as_of, {each: found for each, found in known.items() if found is not None})
+
+
+def _read(samples: pl.DataFrame) -> Readings:
+    return Readings(
+        row=samples["row"].to_numpy(),
+        phase=samples["phase"].to_numpy(),
+        slot_us=count_microseconds(samples["slot_at"]),
+        sequence_index=samples["sequence_index"].to_numpy(),
+        source_us=np.full(samples.height, NEVER),
+        values=np.stack([samples[name].to_numpy() for name in METRICS]),
+    )
 
 
 def _open(packed: bytes) -> profile.ServiceProfile | None:
@@ -105,9 +117,9 @@ async def judge(
         material = await stored.load(conn, ids, baseline_seconds)
         for settled, each in material.deployments.select("settled", "deployment_id").iter_rows():
             outcomes[UUID(each)] = Outcome(Status.COMPLETED) if settled else _unsettled()
-        ready = material.deployments.filter("settled")
-        if not ready.is_empty():
-            await _decide(conn, policies, replace(material, deployments=ready))
+        ready = material.settled()
+        if not ready.deployments.is_empty():
+            await _decide(conn, policies, ready)
     return outcomes
 
 

@@ -30,7 +30,7 @@ async def collect(job: Job, pool: Pool, slot_seconds: float) -> Outcome:
         slot_seconds: Length of a slot of deployments that are not finished.
     """
     if job.deployment_id is None:
-        return Outcome(Status.FAILED, last_error="the target is gone")
+        return _miss(job, CollectCode.CANCELLED, "the target is gone")
     async with pool.acquire() as conn:
         deployment, _ = await deployments.load(conn, job.deployment_id)
         length = timedelta(seconds=deployment.slot_seconds or slot_seconds)
@@ -40,6 +40,9 @@ async def collect(job: Job, pool: Pool, slot_seconds: float) -> Outcome:
         return Outcome(Status.COMPLETED, sample=Sample(job.slot, reading))
     pause = length.total_seconds() / LOOKS_PER_SLOT
     if job.phase is Phase.PRE or job.seconds_left is None or job.seconds_left <= pause:
-        missed = MissedSlot(job.slot, CollectCode.NOT_PUSHED, "no sample was pushed in time")
-        return Outcome(Status.FAILED, last_error=str(missed.code), missed=missed)
+        return _miss(job, CollectCode.NOT_PUSHED, "no sample was pushed in time")
     return Outcome(Status.RETRY, retry_in_seconds=pause, last_error="nothing was pushed yet")
+
+
+def _miss(job: Job, code: CollectCode, detail: str) -> Outcome:
+    return Outcome(Status.FAILED, last_error=detail, missed=MissedSlot(job.slot, code, detail))

@@ -157,7 +157,8 @@ async def cancel(
 ) -> int:
     """Cancel jobs, running ones too, and return how many there were.
 
-    A running handler is not interrupted, but its result is dropped: the settle finds no row.
+    A running handler is not interrupted, but its result is dropped: the settle finds no row. A
+    planned slot is missed then (`cancelled`), unless its project is gone.
     """
     count: int = await conn.fetchval(query("jobs.cancel"), ids, deployment_id, project_id)
     return count

@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +13,6 @@ import polars as pl
 
 from analytics.judge import assess
 from analytics.policy import Policy
-from analytics.replay import flatten
 from core.database import Pool
 from scheduler.judging import prepare
 from sql import history, windows
@@ -50,7 +48,7 @@ async def replay(
         lot: How many at a time.
 
     Yields:
-        One row per deployment: what `analytics.replay.flatten` says of it, and project, env,
+        One row per deployment: what `analytics.judge.assess` says of it, and project, env,
         branch, triggered_at, finished_at, and the verdict on record (recorded_*, null: none).
     """
     at_work: deque[asyncio.Task[pl.DataFrame]] = deque()
@@ -78,14 +76,13 @@ async def _replay_lot(
     async with pool.acquire() as conn:
         material = await windows.load(conn, ids, baseline_seconds)
         recorded = await history.load_recorded(conn, ids)
-    settled = replace(material, deployments=material.deployments.filter("settled"))
-    return await asyncio.to_thread(_judge, settled, recorded, policy)
+    return await asyncio.to_thread(_judge, material.settled(), recorded, policy)
 
 
 def _judge(material: Material, recorded: pl.DataFrame, policy: Policy[Any]) -> pl.DataFrame:
     cases = prepare(material)
-    known = material.deployments.select("deployment_id", "env", "triggered_at", "finished_at")
-    said = flatten(assess(cases.windows, policy, cases.profiles))
-    return known.join(recorded, on="deployment_id", maintain_order="left").join(
-        said, on="deployment_id", maintain_order="left"
+    said = assess(cases.windows, policy, cases.profiles).verdicts
+    known = material.deployments["deployment_id", "env", "triggered_at", "finished_at"]
+    return known.join(recorded, on="deployment_id", how="left", maintain_order="left").hstack(
+        said.drop("deployment_id")
     )

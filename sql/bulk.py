@@ -79,7 +79,8 @@ async def write(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> int:
 
 async def _insert(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> str:
     # Moments as microseconds: to make a datetime of each would cost as much as all the rest.
-    columns = (rows[name].to_physical().to_list() for name in ROWS)
+    moments, *others = rows.get_columns()
+    columns = (column.to_list() for column in (moments.cast(pl.Int64), *others))
     return await conn.execute(query("bulk.insert"), project_id, *columns)
 
 

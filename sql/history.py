@@ -73,6 +73,12 @@ async def walk(conn: Connection, selection: Selection, size: int) -> AsyncGenera
         after = (rows[-1]["finished_at"], rows[-1]["id"])
 
 
+async def load_labels(conn: Connection, selection: Selection) -> dict[UUID, bool]:
+    """Return whether deployments did harm, where that is known, in order of time."""
+    rows = await conn.fetch(query("history.labelled"), *_arguments(selection))
+    return {row["id"]: row["harmful"] for row in rows}
+
+
 async def load_recorded(conn: Connection, ids: Sequence[UUID]) -> pl.DataFrame:
     """Return what is on record of deployments, in their order; a frame of `RECORDED`."""
     return await frames.fetch(conn, query("history.recorded"), [ids], RECORDED)

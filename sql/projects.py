@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +16,14 @@ from core.ids import new_id
 from core.secrets import ApiKey, Vault
 from core.types import NAME_PATTERN, PLANS, Project
 from sql.texts import query
+
+
+class Caller(NamedTuple):
+    """A project that called, when by the database's clock, and since when samples are stored."""
+
+    project: Project
+    called_at: datetime
+    samples_since: datetime
 
 
 def _project(row: asyncpg.Record) -> Project:
@@ -109,8 +119,8 @@ async def rotate_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey
         return await _add_key(conn, vault, project_id)
 
 
-async def authenticate(conn: Connection, vault: Vault, text: str) -> Project | None:
-    """Return the project an API key belongs to, or None for anything that is not a live key.
+async def authenticate(conn: Connection, vault: Vault, text: str) -> Caller | None:
+    """Return who an API key belongs to, or None for anything that is not a live key.
 
     A key whose digest was made with the master key before gets one of the present master key.
     """
@@ -126,7 +136,8 @@ async def authenticate(conn: Connection, vault: Vault, text: str) -> Project | N
         if previous is None or not secrets.same(row["digest"], previous.digest(key.secret)):
             return None
         await conn.execute(query("projects.refresh_api_key"), key.id, digest, vault.key_id)
-    return _project(row)
+    since = row["samples_since"].replace(tzinfo=UTC)  # none that is before every moment
+    return Caller(_project(row), row["called_at"], since)
 
 
 async def _add_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:

@@ -7,7 +7,7 @@ again: nothing counts that was not known when the last post slot of the deployme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -21,9 +21,12 @@ from sql import frames
 from sql.texts import query
 
 MOMENT: Final = pl.Datetime("us", "UTC")
-SOURCES: Final = pl.Series([None, "pre", "post", "previous", "history"], dtype=pl.String)
-"""Phases of samples by their number in the key."""
-POST: Final = 2
+POST: Final = 4
+"""Number of the phase `post`."""
+KINDS: Final = 65_536
+UNPLACED: Final = 7
+"""Parts of the key of a sample, see the query: its place times `KINDS` and what it is, which from
+`UNPLACED` on is post, that one without a place in the window."""
 
 DEPLOYMENTS: Final = pl.Schema(
     {
@@ -66,8 +69,9 @@ class Material:
             finished_at, post_slots, slot_seconds, settled (no post slot is left to do), extended
             (its post window was), as_of (the database's clock), and service_id, which is the
             deployment's own id: every deployment has its own view of the neighbours.
-        samples: deployment_id, slot_at, phase (null, `pre`, `post`, `previous`, `history`),
-            sequence_index (-1 for none) and the metrics (NaN for none), in any order.
+        samples: row (place in `deployments`), phase (0 none, 1 `pre`, 2 `previous`, 3 `history`,
+            4 `post`), slot_at, sequence_index (-1 for none) and the metrics (NaN for none), in
+            any order.
         neighbours: service_id, deployment_id, started_at, ended_at, bad.
         profiles: Packed profiles (`analytics.profile`) by deployment id; those of one service
             may be one and the same object.
@@ -77,6 +81,19 @@ class Material:
     samples: pl.DataFrame
     neighbours: pl.DataFrame
     profiles: Mapping[str, bytes]
+
+    def settled(self) -> Material:
+        """Return what those are judged by whose post window is over; the others may wait."""
+        over = self.deployments["settled"]
+        if over.all():
+            return self
+        place = np.where(over, over.cum_sum().cast(pl.Int64) - 1, -1)
+        samples = self.samples.with_columns(row=pl.Series(place).gather(self.samples["row"]))
+        return replace(
+            self,
+            deployments=self.deployments.filter(over),
+            samples=samples.filter(pl.col("row") >= 0),
+        )
 
 
 async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -> Material:
@@ -89,17 +106,16 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     """
     deployments = await frames.fetch(conn, query("windows.deployments"), [ids], DEPLOYMENTS)
     deployments = deployments.with_columns(service_id="deployment_id")
-    found = set(deployments["deployment_id"])
-    known = [each for each in ids if str(each) in found]
+    known = deployments["deployment_id"].to_list()
     if not known:
-        return Material(deployments, _samples(deployments, SAMPLES.to_frame()), _nobody(), {})
+        return Material(deployments, _unpack(SAMPLES.to_frame()), _nobody(), {})
     since, until = _enclose(deployments, baseline_seconds)
     window = [known, baseline_seconds, since, until]
-    rows = await frames.fetch(conn, query("windows.samples"), window, SAMPLES)
+    rows = _unpack(await frames.fetch(conn, query("windows.samples"), window, SAMPLES))
     around = [known, baseline_seconds]
     return Material(
         deployments,
-        _samples(deployments, pl.concat([rows, await _fall_back(conn, known, rows)])),
+        pl.concat([rows, await _fall_back(conn, known, rows)]),
         await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS),
         {
             each: row["packed"]
@@ -109,30 +125,30 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     )
 
 
-async def _fall_back(conn: Connection, known: Sequence[UUID], rows: pl.DataFrame) -> pl.DataFrame:
+async def _fall_back(conn: Connection, known: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
     """Load other baselines for the deployments that have none of their own."""
-    key = rows["key"].to_numpy()
     watched = np.zeros(len(known), dtype=np.bool_)
-    watched[(key[(key >> 16) & 7 != POST] >> 19) - 1] = True
+    watched[rows["row"].to_numpy()[rows["phase"].to_numpy() != POST]] = True
     without = np.flatnonzero(~watched)
     if not without.size:
         return rows.clear()
     ids = [known[place] for place in without.tolist()]
-    found = await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES)
-    # Its keys count places among those without; what is wanted is the place among all.
-    place = without[(found["key"].to_numpy() >> 19) - 1] + 1
-    return found.with_columns(key=(place << 19) | (found["key"].to_numpy() & 0x7FFFF))
+    found = _unpack(await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES))
+    # It counts places among those without; what is wanted is the place among all.
+    return found.with_columns(row=without[found["row"].to_numpy()])
 
 
-def _samples(deployments: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Unpack the key of each sample (see the query) into deployment, phase and place."""
-    key = rows["key"].to_numpy()
-    return rows.select(
-        deployments["deployment_id"].gather((key >> 19) - 1),
-        "slot_at",
-        SOURCES.gather((key >> 16) & 7).alias("phase"),
-        pl.Series("sequence_index", (key & 0xFFFF) - 1, dtype=pl.Int32),
-        *METRICS,
+def _unpack(rows: pl.DataFrame) -> pl.DataFrame:
+    """Unpack the key of each sample, see the query."""
+    place, kind = np.divmod(rows["key"].to_numpy(), KINDS)
+    return pl.DataFrame(
+        {
+            "row": place - 1,
+            "phase": np.where(kind < UNPLACED, kind, POST),
+            "slot_at": rows["slot_at"],
+            "sequence_index": np.where(kind < UNPLACED, -1, kind - UNPLACED - 1),
+            **{name: rows[name] for name in METRICS},
+        }
     )
 
 

@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import typer
 
-from core.cli import db, demo, history, jobs, judge, projects, replay, secrets, serve
+from core.cli import db, demo, history, jobs, judge, projects, replay, search, secrets, serve
 from core.errors import SeqPulseError
 from core.logs import redact
 
@@ -30,6 +30,7 @@ app.command("up")(serve.up)
 app.command("migrate")(serve.migrate)
 app.command("judge")(judge.run)
 app.command("replay")(replay.run)
+app.command("search")(search.run)
 app.command("demo")(demo.run)
 
 

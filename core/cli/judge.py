@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -47,9 +46,7 @@ def run(
         return judgement, around, await verdicts.find(conn, deployment)
 
     judgement, around, recorded = wiring.with_connection(work)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
+    console = wiring.open_console()
     for line in _headline(judgement, recorded):
         console.print(line)
     console.print(_table(judgement.evidence))

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from analytics import replay as outcome
@@ -28,21 +25,18 @@ from core.settings import Settings
 from core.types import Verdict
 from scheduler.replay import CONNECTIONS, replay
 from sql import history
-from sql.history import Selection
 
 COLOURS: Final = {"ok": "green", "warning": "yellow", "rollback_recommended": "red"}
 MOST_ROWS: Final = 60
 """Rows of the diff table; the rest is summed up."""
-
-Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
 
 
 def run(
     policy: Annotated[str, typer.Option(help="Name of a shipped policy, or a file.")],
     project: Annotated[str | None, typer.Option(help="Name or id.")] = None,
     env: Annotated[str | None, typer.Option(help="Environment.")] = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: wiring.Moment = None,
+    until: wiring.Moment = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write every verdict to a .csv, .parquet or .json file.")
@@ -56,18 +50,13 @@ def run(
     judging = wiring.choose_policy(policy)
     if out is not None and out.suffix not in (".csv", ".parquet", ".json"):
         raise InvalidInputError("--out: must end in .csv, .parquet or .json")
-    console = Console(stderr=True)
 
     async def work(pool: Pool, settings: Settings) -> pl.DataFrame:
         async with pool.acquire() as conn:
-            selection = Selection(
-                project_id=None if project is None else await history.find_project(conn, project),
-                env=env,
-                **_bounds(since, until),
-            )
+            selection = await wiring.select(conn, project, env, since, until)
             total = await history.count(conn, selection)
         lots = replay(pool, judging, selection, settings.baseline_window_seconds)
-        with open_results(out) as write, _progress(console) as progress:
+        with open_results(out) as write, wiring.open_progress() as progress:
             task = progress.add_task(f"judging by {judging.name}", total=total)
             return await _add_up(lots, write, partial(progress.advance, task))
 
@@ -88,20 +77,8 @@ async def _add_up(
     return tallied
 
 
-def _bounds(since: datetime | None, until: datetime | None) -> dict[str, datetime]:
-    given = {"since": since, "until": until}
-    return {name: at.replace(tzinfo=UTC) for name, at in given.items() if at is not None}
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console)
-
-
 def _show(tallied: pl.DataFrame, policy: Policy[Any], *, diff: bool) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
+    console = wiring.open_console()
     verdicts: Counter[str] = Counter()
     for verdict, number in tallied.select("verdict", "deployments").iter_rows():
         verdicts[verdict] += number

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from analytics import policy
 from analytics.policy import Policy
@@ -13,9 +18,12 @@ from core import settings as configuration
 from core.database import Connection, Pool, connect, create_pool
 from core.errors import DatabaseError
 from core.settings import Settings
-from sql import embedded
+from sql import embedded, history
+from sql.history import Selection
 
 T = TypeVar("T")
+
+Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
 
 
 def choose_policy(chosen: str) -> Policy[Any]:
@@ -26,6 +34,40 @@ def choose_policy(chosen: str) -> Policy[Any]:
     """
     path = Path(chosen)
     return policy.load(path) if path.suffix in (".toml", ".json") else policy.find(chosen)
+
+
+async def select(
+    conn: Connection,
+    project: str | None,
+    env: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Selection:
+    """Return which deployments of the past are meant: a project by name or id, moments in UTC.
+
+    Raises:
+        NotFoundError: There is no such project.
+    """
+    given = {"since": since, "until": until}
+    return Selection(
+        project_id=None if project is None else await history.find_project(conn, project),
+        env=env,
+        **{name: at.replace(tzinfo=UTC) for name, at in given.items() if at is not None},
+    )
+
+
+def open_progress() -> Progress:
+    """Return a bar that counts, on the standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+
+
+def open_console() -> Console:
+    """Return a console whose lines stay whole where no terminal is."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    return console
 
 
 def database_url(settings: Settings) -> str:

@@ -16,6 +16,16 @@ SELECT id, finished_at
  ORDER BY finished_at, id
  LIMIT $7
 
+-- name: labelled
+-- Of which of these it is known whether they did harm, in the order of time.
+SELECT id, harmful
+  FROM deployments
+  JOIN report.deployment_labels ON deployment_id = id
+ WHERE finished_at IS NOT NULL
+   AND ($1::uuid IS NULL OR project_id = $1) AND ($2::text IS NULL OR env = $2)
+   AND finished_at >= $3 AND finished_at < $4
+ ORDER BY finished_at, id
+
 -- name: recorded
 -- What is on record of deployments, in the order of $1.
 SELECT array_agg(id::text) AS deployment_id, array_agg(project) AS project,
@@ -24,7 +34,8 @@ SELECT array_agg(id::text) AS deployment_id, array_agg(project) AS project,
        array_agg(reason_code) AS recorded_reason_code
   FROM (SELECT d.id, p.name AS project, d.branch, v.policy, v.verdict, v.conclusive, v.reason_code
           FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
-          JOIN deployments AS d ON d.id = w.id
+          JOIN deployments AS d
+            ON d.id = w.id AND d.id = ANY($1::uuid[])
           JOIN projects AS p ON p.id = d.project_id
           LEFT JOIN verdicts AS v ON v.deployment_id = d.id
          ORDER BY w.place) AS d

@@ -255,11 +255,22 @@ UPDATE scheduled_jobs AS j
 RETURNING j.id
 
 -- name: cancel
--- Also what is running: its settle finds no row any more.
+-- Also what is running: its settle finds no row any more. Slots that were planned are missed then:
+-- those of a deployment, and of the baseline the one that was due. Not of a project that is gone:
+-- its deletion removes the row first, and who comes before it is waited for at the rows of the jobs.
 WITH cancelled AS (
     DELETE FROM scheduled_jobs
      WHERE id = ANY($1::bigint[]) OR deployment_id = $2 OR project_id = $3
     RETURNING *
+), missed AS (
+    INSERT INTO missed_slots (slot_at, project_id, env, deployment_id, phase, sequence_index,
+                              code, detail)
+    SELECT slot_at, project_id, env, deployment_id, phase, sequence_index,
+           'cancelled', 'its job was cancelled'
+      FROM cancelled AS c
+     WHERE kind = 'collect' AND (phase IS NOT NULL OR slot_at <= now())
+       AND EXISTS (SELECT FROM projects AS p WHERE p.id = c.project_id)
+    ON CONFLICT (project_id, env, slot_at) DO NOTHING
 ), recorded AS (
     INSERT INTO job_runs (finished_at, id, kind, priority, project_id, env, deployment_id, phase,
                           sequence_index, payload, slot_at, scheduled_at, claimed_at, status,

@@ -1,5 +1,6 @@
 -- name: deployments
--- Finished deployments in the order of $1.
+-- Finished deployments in the order of $1. The join alone would do; but to find a few thousand of a
+-- hundred thousand the planner then reads them all. ANY makes it take the index, here and below.
 SELECT array_agg(id::text) AS deployment_id,
        array_agg(project_id::text) AS project_id,
        array_agg(env) AS env,
@@ -13,17 +14,19 @@ SELECT array_agg(id::text) AS deployment_id,
   FROM (SELECT d.*, NOT EXISTS (SELECT FROM scheduled_jobs AS j
                                  WHERE j.deployment_id = d.id AND j.phase = 'post') AS settled
           FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
-          JOIN deployments AS d ON d.id = w.id
+          JOIN deployments AS d
+            ON d.id = w.id AND d.id = ANY($1::uuid[])
          WHERE d.finished_at IS NOT NULL
          ORDER BY w.place) AS d
 
 -- name: samples
 -- What was read only after the change had begun says nothing of before, whatever its slot.
 -- $3 and $4 enclose all windows, so that only the chunks in between are looked at. The key holds
--- place in $1 (from 1), source and sequence_index + 1: three columns would cost half as much again.
-SELECT string_agg(int8send((w.place << 19)
-                           + (CASE m.phase WHEN 'pre' THEN 1 WHEN 'post' THEN 2 ELSE 0 END << 16)
-                           + coalesce(m.sequence_index + 1, 0)), NULL) AS key,
+-- place in $1 (from 1) and what the sample is: 0 continuous, 1 pre, 2 previous, 3 history, from 7 on
+-- post, of sequence_index key - 8 (-1: none). Columns of their own would cost half as much again.
+SELECT string_agg(int8send(w.place * 65536
+                           + CASE m.phase WHEN 'post' THEN 8 + greatest(m.sequence_index, -1)
+                                          WHEN 'pre' THEN 1 ELSE 0 END), NULL) AS key,
        string_agg(timestamptz_send(m.slot_at), NULL) AS slot_at,
        string_agg(float8send(coalesce(m.requests_per_sec, 'NaN')), NULL) AS requests_per_sec,
        string_agg(float8send(coalesce(m.latency_p95, 'NaN')), NULL) AS latency_p95,
@@ -31,7 +34,7 @@ SELECT string_agg(int8send((w.place << 19)
        string_agg(float8send(coalesce(m.cpu_usage, 'NaN')), NULL) AS cpu_usage,
        string_agg(float8send(coalesce(m.memory_usage, 'NaN')), NULL) AS memory_usage
   FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
-  JOIN deployments AS d ON d.id = w.id
+  JOIN deployments AS d ON d.id = w.id AND d.id = ANY($1::uuid[])
   JOIN metric_samples AS m
     ON m.project_id = d.project_id AND m.env = d.env
    AND m.slot_at BETWEEN $3 AND $4
@@ -44,8 +47,7 @@ SELECT string_agg(int8send((w.place << 19)
 -- name: fallbacks
 -- For deployments that nobody was watching before: what the last harmless deployment looked like
 -- afterwards (at most 90 days ago), and the same minutes a week ago. Columns as in `samples`.
-SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_index + 1, 0)), NULL)
-           AS key,
+SELECT string_agg(int8send(place * 65536 + source), NULL) AS key,
        string_agg(timestamptz_send(slot_at), NULL) AS slot_at,
        string_agg(float8send(coalesce(requests_per_sec, 'NaN')), NULL) AS requests_per_sec,
        string_agg(float8send(coalesce(latency_p95, 'NaN')), NULL) AS latency_p95,
@@ -54,9 +56,10 @@ SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_in
        string_agg(float8send(coalesce(memory_usage, 'NaN')), NULL) AS memory_usage
   FROM (SELECT w.place, s.*
           FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
-          JOIN deployments AS d ON d.id = w.id
+          JOIN deployments AS d
+            ON d.id = w.id AND d.id = ANY($1::uuid[])
          CROSS JOIN LATERAL (
-               SELECT 3 AS source, m.*
+               SELECT 2 AS source, m.*
                  FROM (SELECT o.*
                          FROM deployments AS o
                         WHERE o.project_id = d.project_id AND o.env = d.env
@@ -72,7 +75,7 @@ SELECT string_agg(int8send((place << 19) + (source << 16) + coalesce(sequence_in
                   AND m.slot_at <= o.finished_at
                                    + make_interval(secs => o.post_slots * o.slot_seconds)
                 UNION ALL
-               SELECT 4, m.*
+               SELECT 3, m.*
                  FROM metric_samples AS m
                 WHERE m.project_id = d.project_id AND m.env = d.env AND m.phase IS NULL
                   AND m.slot_at >= d.triggered_at - interval '7 days 15 minutes'

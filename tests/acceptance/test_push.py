@@ -90,6 +90,7 @@ async def test_deployments_of_a_project_that_pushes_get_verdicts(
     silent = await service.deploy(GOOD, slots=1)
     assert (silent["verdict"], silent["conclusive"]) == ("warning", False)
     assert silent["coverage_ratio"] == pytest.approx(0.2)
+    assert [hint["title"] for hint in silent["hints"]] == ["The metrics stopped with this deploy"]
     codes = await conn.fetch("SELECT code, detail FROM missed_slots WHERE phase = 'post'")
     assert [row["code"] for row in codes] == ["not_pushed"] * 4
     post = await conn.fetchval("SELECT count(*) FROM metric_samples WHERE phase = 'post'")

@@ -28,6 +28,10 @@ SLOT = 4.0
 SLOTS = 4
 DUE = 200
 """Jobs that would all read the same target at once."""
+HOST_RATE = 20
+HOST_PROJECTS = 40
+LATE_SECONDS = 0.5
+"""A request may arrive later than the one before it, on a machine that has much to do."""
 
 
 @dataclass
@@ -57,16 +61,18 @@ class Counting:
 
 
 @asynccontextmanager
-async def counting() -> AsyncIterator[Counting]:
+async def counting(host: str = "127.0.0.1") -> AsyncIterator[Counting]:
     target = Counting()
-    async with await asyncio.start_server(target.serve, "127.0.0.1", 0) as server:
-        target.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with await asyncio.start_server(target.serve, host, 0) as server:
+        target.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/"
         yield target
 
 
-async def make_due(conn: Connection, vault: Vault, url: str) -> None:
+async def make_due(
+    conn: Connection, vault: Vault, url: str, name: str = "shop", count: int = DUE
+) -> None:
     """Leave many jobs that read one target, all due now."""
-    project, _ = await projects.create(conn, vault, name="shop")
+    project, _ = await projects.create(conn, vault, name=name)
     await targets.put(conn, project.id, "prod", url)
     now = await conn.fetchval("SELECT now()")
     jobs = [
@@ -78,7 +84,7 @@ async def make_due(conn: Connection, vault: Vault, url: str) -> None:
             deadline_at=now + timedelta(hours=1),
             priority=Priority.POST,
         )
-        for number in range(DUE)
+        for number in range(count)
     ]
     await queue.enqueue(conn, jobs)
 
@@ -99,3 +105,34 @@ async def test_a_target_is_never_read_more_often_than_its_plan_allows(
         installation.start("worker")
         await target.asked(SLOTS * allowed)
     assert target.most_within(SLOT) <= allowed
+
+
+async def all_have_read(conn: Connection, workers: int) -> None:
+    """Wait until each worker has read something, and so heard how many there are."""
+    async with asyncio.timeout(90):
+        count = "SELECT count(DISTINCT owner) FROM job_runs"
+        while await conn.fetchval(count) < workers:  # noqa: ASYNC110 - other processes read
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_host_is_never_read_more_often_than_configured(
+    installation: Installation, conn: Connection, vault: Vault, workers: int
+) -> None:
+    installation.env["SEQPULSE_SLOT_SECONDS"] = str(SLOT)
+    installation.env["SEQPULSE_BASELINE_INTERVAL_SECONDS"] = str(SLOT)
+    installation.env["SEQPULSE_HOST_READS_PER_SECOND"] = str(HOST_RATE)
+    installation.env["SEQPULSE_WORKER_CONCURRENCY"] = "10"  # each has some of the first jobs
+    async with counting("127.0.0.2") as other, counting() as host:
+        for number in range(HOST_PROJECTS):
+            await make_due(conn, vault, other.url, f"other-{number}", 2)
+        for _ in range(workers):
+            installation.start("worker")
+        await all_have_read(conn, workers)
+        for number in range(HOST_PROJECTS):
+            await make_due(conn, vault, host.url, f"shop-{number}", 5)
+        await queue.wake(conn)
+        await host.asked(6 * HOST_RATE)
+    for seconds in (1.0, 2.0, 4.0):
+        allowed = HOST_RATE * (seconds + LATE_SECONDS) + workers
+        assert host.most_within(seconds) <= allowed, f"in {seconds} s"

@@ -113,13 +113,11 @@ def judge_folder(folder: Path, policy: str, *, with_history: bool) -> pl.DataFra
     plan = _plan(cases, corpus)
     samples = _samples(corpus, plan, series)
     profiles = {} if series is None else _profiles(plan, series)
-    judged = assess(windows.split(plan, samples), find(policy), profiles)
-    failed = judged.evidence.filter("failed").group_by("deployment_id").agg(failed=pl.col("metric"))
+    judged = assess(windows.split(plan, samples), find(policy), profiles).verdicts
     return (
         cases.select("case_id", "deployment_id")
-        .join(judged.verdicts, on="deployment_id")
-        .join(failed, on="deployment_id", how="left")
-        .select("case_id", "verdict", pl.col("failed").fill_null([]), "confidence")
+        .join(judged, on="deployment_id")
+        .select("case_id", "verdict", pl.col("failed_metrics").alias("failed"), "confidence")
         .sort("case_id")
     )
 

@@ -25,11 +25,10 @@ import polars as pl
 
 from analytics import policy, profile, windows
 from analytics.blocks import SHORTEST_BASELINE, Array, Block
+from analytics.fixed import Rules
 from analytics.judge import assess
 from analytics.policy import Policy
 from analytics.reasons import CODES, VERDICTS
-from analytics.reference import Rules
-from analytics.replay import flatten
 from core import logs
 from core.database import connect, create_pool
 from core.types import METRICS, Metric
@@ -65,7 +64,7 @@ def judge_lots(lots: Iterable[Lot], rule: Policy[Any]) -> tuple[float, list[str]
     verdicts: list[str] = []
     for lot in lots:
         began = time.perf_counter()
-        flat = flatten(assess(windows.split(*lot), rule))
+        flat = assess(windows.split(*lot), rule).verdicts
         took += time.perf_counter() - began
         verdicts.extend(flat["verdict"])
     return took, verdicts

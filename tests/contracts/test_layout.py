@@ -40,6 +40,12 @@ def test_sql_lives_in_sql_files(path: Path) -> None:
             assert not statement.search(node.value) or _is_docstring(path, node), node.lineno
 
 
+def test_the_architecture_names_every_module_of_the_judge() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    names = {path.stem for path in (ROOT / "analytics").glob("*.py")} - {"__init__"}
+    assert not [name for name in names if f"`{name}`" not in text]
+
+
 def _is_docstring(path: Path, node: ast.Constant) -> bool:
     source = path.read_text().splitlines()
     return source[node.lineno - 1].lstrip().startswith(('"""', 'r"""'))

@@ -188,7 +188,7 @@ def broken_policy() -> Policy[Any]:
     def compare(*_: object) -> Comparison:
         raise BrokenPolicyError
 
-    return replace(policy.REFERENCE_V2, method=replace(policy.REFERENCE, compare=compare))
+    return replace(policy.REFERENCE_V2, method=replace(policy.FIXED, compare=compare))
 
 
 async def test_shadows_are_stored_beside_the_verdict_and_a_broken_one_harms_nobody(

@@ -381,6 +381,42 @@ async def test_cancelled_jobs_are_history_and_their_results_are_dropped(
     assert await queue.cancel(conn, deployment_id=deployment.id) == 0
 
 
+async def test_every_slot_of_a_deployment_is_collected_or_missed_though_some_are_cancelled(
+    conn: Connection, deployment: Deployment
+) -> None:
+    owner = await register(conn)
+    claimed = await claim(conn, owner, 3)
+    first, second, third = sorted(claimed, key=lambda job: job.slot_at)
+    await settle(conn, owner, collected(first))
+    waiting = await conn.fetchval(
+        "UPDATE scheduled_jobs SET slot_at = now() + interval '1 hour' "
+        "WHERE kind = 'collect' AND owner IS NULL AND sequence_index = 4 RETURNING id"
+    )
+    assert await queue.cancel(conn, ids=[second.id, waiting]) == 2
+    assert await settle(conn, owner, collected(second), collected(third)) == {third.id}
+    assert await queue.cancel(conn, deployment_id=deployment.id) == 2, "a slot and the judge"
+    slots = await conn.fetch(
+        "SELECT sequence_index, 'collected' AS how FROM metric_samples WHERE deployment_id = $1 "
+        "UNION ALL SELECT sequence_index, code FROM missed_slots WHERE deployment_id = $1 "
+        "ORDER BY 1",
+        deployment.id,
+    )
+    expected = ["collected", "cancelled", "collected", "cancelled", "cancelled"]
+    assert [tuple(row) for row in slots] == list(enumerate(expected))
+
+
+async def test_of_a_cancelled_baseline_only_the_slot_that_was_due_is_missed(
+    conn: Connection, project: Project
+) -> None:
+    now = await conn.fetchval("SELECT now()")
+    for env, slot_at in (("prod", now), ("eu", now + timedelta(minutes=1))):
+        await queue.enqueue(conn, [plan.baseline_job(project.id, env, slot_at, 60)])
+    await queue.enqueue(conn, [NewJob("noop", project.id, "us", now)])
+    assert await queue.cancel(conn, project_id=project.id) == 3
+    missed = await conn.fetch("SELECT env, slot_at, phase, code FROM missed_slots")
+    assert [tuple(row) for row in missed] == [("prod", now, None, "cancelled")]
+
+
 async def test_a_job_can_be_hastened_or_written_anew(
     conn: Connection, deployment: Deployment
 ) -> None:

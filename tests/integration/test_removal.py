@@ -87,6 +87,8 @@ async def test_a_deleted_project_is_gone_at_once_and_leaves_one_job(
         )
     kinds = await conn.fetch("SELECT kind, project_id FROM scheduled_jobs ORDER BY kind")
     assert [tuple(row) for row in kinds] == [("collect", other.id), ("remove_samples", doomed)]
+    codes = await conn.fetch("SELECT DISTINCT code FROM missed_slots")
+    assert [row["code"] for row in codes] == ["timeout"], "a slot was recorded for nobody"
 
 
 async def trigger(conn: Connection, project_id: UUID) -> None:

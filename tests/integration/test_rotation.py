@@ -33,6 +33,11 @@ async def reads(conn: Connection, vault: Vault, project: Project) -> bool:
     return (target.hmac_secret, target.header) == (SECRET, HEADER)
 
 
+async def find_owner(conn: Connection, vault: Vault, key: str) -> Project | None:
+    caller = await projects.authenticate(conn, vault, key)
+    return caller and caller.project
+
+
 async def test_the_whole_way(conn: Connection, shop: tuple[Project, ApiKey]) -> None:
     project, key = shop
     await installation.check_key(conn, BOTH)  # first all processes know both
@@ -51,11 +56,11 @@ async def test_the_whole_way(conn: Connection, shop: tuple[Project, ApiKey]) -> 
         await reads(conn, OLD, project)
 
     assert await projects.authenticate(conn, NEW, str(key)) is None, "its digest is of the old key"
-    assert await projects.authenticate(conn, BOTH, str(key)) == project
+    assert await find_owner(conn, BOTH, str(key)) == project
     assert await rotation.count_old_api_keys(conn, BOTH) == 0
     await installation.check_key(conn, NEW)
-    assert await projects.authenticate(conn, NEW, str(key)) == project
-    assert await projects.authenticate(conn, NEW, str(young_key)) == younger
+    assert await find_owner(conn, NEW, str(key)) == project
+    assert await find_owner(conn, NEW, str(young_key)) == younger
     assert await projects.authenticate(conn, NEW, f"{str(key)[:-1]}x") is None
 
 

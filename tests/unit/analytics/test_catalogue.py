@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from analytics.catalogue import CATALOGUE, FAILURES
 from analytics.hints import diagnose
 from analytics.notices import NOTICES
+from analytics.phrases import describe
 from analytics.reasons import ReasonCode
 from analytics.surroundings import NOTHING_KNOWN, Drift, Surroundings
 from core.judgement import Direction, Evidence, Judgement, Pattern
@@ -218,6 +219,7 @@ CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
         [
             Case(reason=SILENT),
             Case(reason=ReasonCode.NO_POST_SAMPLES),
+            Case({CPU: {"baseline_n": 0, "expected": None}}, reason=SILENT),
             Case(reason=SILENT, surroundings=THEIRS),
         ],
         [
@@ -293,6 +295,15 @@ FIRING = [(rule, case) for rule, (firing, _) in CASES.items() for case in firing
 MISSING = [(rule, case) for rule, (_, missing) in CASES.items() for case in missing]
 
 
+FAILURE_IDS = {rule.id for rule in FAILURES}
+ALSO_TOLD = {
+    "traffic_overload": {TRAFFIC},
+    "routing_failure": {ERRORS},
+    "cpu_regression": {TRAFFIC},
+}
+"""What else the diagnosis tells in numbers: it is what tells the rule from a plainer one."""
+
+
 def test_every_rule_has_cases() -> None:
     assert set(CASES) == {rule.id for rule in CATALOGUE}
     assert all(firing and missing for firing, missing in CASES.values())
@@ -304,6 +315,10 @@ def test_a_rule_fires(rule: str, case: Case) -> None:
     assert len(fired) == 1
     assert "{" not in fired[0].diagnosis
     assert "unknown level" not in fired[0].diagnosis or rule == "traffic_drop"
+    five = case.judge().evidence
+    told = {each.metric for each in five if describe(each) in fired[0].diagnosis}
+    if rule in FAILURE_IDS:
+        assert told == {*fired[0].metrics, *ALSO_TOLD.get(rule, ())}
 
 
 @pytest.mark.parametrize(("rule", "case"), MISSING)
@@ -323,6 +338,16 @@ def test_the_catalogue_is_in_order() -> None:
         )
 
 
+def test_a_rule_is_as_grave_as_the_worst_it_explains() -> None:
+    flapping: dict[str, Any] = {"pattern": Pattern.FLAPPING}
+    (hint,) = Case({LATENCY: {**FAILED, **flapping}, CPU: flapping}).diagnose()
+    assert (hint.metrics, hint.severity) == ((LATENCY, CPU), Severity.WARNING)
+    (alone,) = Case({CPU: flapping}).diagnose()
+    assert alone.severity is Severity.INFO
+    (outage,) = Case({ERRORS: FAILED, TRAFFIC: SEVERE}).diagnose()
+    assert outage.severity is Severity.CRITICAL
+
+
 def test_only_failures_can_be_critical() -> None:
     assert all(rule.severity is None for rule in FAILURES)
     assert {rule.severity for rule in NOTICES} == {Severity.WARNING, Severity.INFO}
@@ -339,6 +364,14 @@ def test_a_critical_hint_begins_with_the_rollback_and_a_warning_does_not() -> No
         for action in rule.actions
         if action.startswith("Roll back") and " if " not in action
     ]
+
+
+def test_lost_traffic_is_rolled_back_unless_something_outside_explains_it() -> None:
+    unknown: dict[str, Any] = {"observed": None, "post_n": 0}
+    for case in (Case({TRAFFIC: SEVERE}), Case({TRAFFIC: SEVERE, ERRORS: unknown})):
+        (hint,) = case.diagnose()
+        assert hint.severity is Severity.CRITICAL
+        assert "outside" in hint.actions[0]
 
 
 def test_hints_come_most_important_first() -> None:

@@ -160,6 +160,7 @@ def test_every_diagnosis_is_filled(verify: Verify) -> None:
     [
         (271.26, "271 ms"),
         (999.4, "999 ms"),
+        (999.5, "1000 ms"),
         (999.6, "1000 ms"),
         (123456.7, "123457 ms"),
         (1e6, "1e+06 ms"),

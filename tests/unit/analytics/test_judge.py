@@ -1,21 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import polars as pl
 import pytest
 
+from analytics import judge, policy, windows
+from analytics.profile import build_profile
 from analytics.reasons import CONCLUSIVE, VERDICTS, ReasonCode
-from core.judgement import Judgement
+from core.judgement import Evidence, Judgement
 from core.types import Verdict
 
 Verify = Callable[..., Judgement]
 Frames = tuple[pl.DataFrame, pl.DataFrame]
 
+UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FIVE: list[dict[str, object]] = [{}] * 5
 IDLE = {"requests_per_sec": 0.0, "latency_p95": 0.0, "error_rate": 0.0}
 
@@ -171,6 +177,53 @@ def test_a_big_batch_says_bit_for_bit_what_every_single_one_says(
     assert [judgement.deployment_id.int for judgement in batch] == list(range(400))
     for number in range(0, 400, 20):
         assert repr(verify_all([cases[number]])) == repr([batch[number]])
+
+
+def _plain(value: object) -> object:
+    """As frames have it: ids and enumerations are texts."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, UUID | StrEnum) else value
+
+
+@pytest.mark.parametrize("name", policy.POLICIES)
+def test_frames_say_what_objects_say(frames: Callable[..., Frames], name: str) -> None:
+    """Every column, for every kind of data: with penalties, without a baseline, with one sample."""
+    leak = [{"memory_usage": 0.4 + 0.03 * slot} for slot in range(15)]
+    cases: list[dict[str, Any]] = [
+        {"before": [{}] * 30, "after": [{}] * 15, "post_slots": 15},
+        {"before": [{}] * 30, "after": leak, "post_slots": 15},
+        {"before": [{}] * 30, "after": [{"error_rate": 0.5, "latency_p95": 400.0}] * 5},
+        {"before": [{"latency_p95": 900.0}] * 30, "after": [{}] * 5},
+        {"before": [{}] * 30, "after": [{"latency_p95": 500.0}] * 2 + [{}] * 3},
+        {"before": [{}], "after": [{"requests_per_sec": 1.0}] * 5},
+        {"before": [], "after": [{"cpu_usage": None}] * 4},
+        {"before": [{"latency_p95": None}] * 30, "after": [{}] * 5},
+        {"before": [{}] * 30, "after": []},
+    ]
+    parts = [frames(number=number, **case) for number, case in enumerate(cases)]
+    cut = windows.split(*(pl.concat(part) for part in zip(*parts, strict=True)))
+    known = build_profile(frames(before=[{}] * 600)[1], UNTIL)
+    assert known is not None
+    profiles = {str(UUID(int=1)): known}
+    rule = policy.find(name)
+    objects = judge.judge(cut, rule, UNTIL, profiles)
+    columns = judge.assess(cut, rule, profiles)
+    assert columns.verdicts.to_dicts() == [
+        {
+            field.name: _plain(getattr(each, field.name))
+            for field in fields(Judgement)
+            if field.name not in ("as_of", "evidence")
+        }
+        | {"failed_metrics": [str(piece.metric) for piece in each.evidence if piece.failed]}
+        for each in objects
+    ]
+    assert columns.evidence.to_dicts() == [
+        {"deployment_id": str(each.deployment_id)}
+        | {field.name: _plain(getattr(piece, field.name)) for field in fields(Evidence)}
+        for each in objects
+        for piece in each.evidence
+    ]
 
 
 def test_an_empty_batch_gives_no_judgements(

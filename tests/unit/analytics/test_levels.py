@@ -36,9 +36,8 @@ def test_the_midmean_is_that_of_scipy(values: list[float]) -> None:
 
 
 def test_the_mean_leaves_out_what_is_missing() -> None:
-    assert mean(np.array([[1.0, nan, 3.0], [nan, nan, nan]])) == pytest.approx(
-        [2.0, nan], nan_ok=True
-    )
+    values = np.array([[1.0, nan, 3.0], [nan, 7.0, nan], [nan, nan, nan]])
+    assert mean(values) == pytest.approx([2.0, 7.0, nan], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +103,7 @@ def test_a_short_window_is_as_bad_as_the_better_of_its_two_levels() -> None:
         (100.0, 0.1, 0.85 * np.log(4)),
         (3.0, 0.8, -np.log(0.8)),
         (3.0, 1.2, 0.0),
+        (nan, 0.3, 0.0),  # unknown traffic excuses nothing
     ],
 )
 def test_traffic_explains_work(growth: float, cpu: float, load: float) -> None:
@@ -123,3 +123,9 @@ def test_levels_have_a_floor() -> None:
 
 def test_nothing_measures_more_than_the_limit() -> None:
     assert take_gauges(np.full((5, 1, 1), 1e300))[[0, 2, 3]].tolist() == [[[1e12]]] * 3
+
+
+def test_readings_that_overlap_count_once() -> None:
+    """Each tells of the last minute: five in a row, ten seconds apart, of 100 seconds."""
+    slots, apart = np.array([0, 1, 5, 5]), np.array([10.0, 10.0, 10.0, 300.0])
+    assert levels.find_seconds(slots, apart).tolist() == [0, 60, 100, 1500]

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics import windows
-from analytics.compare import ATTRIBUTIONS, NONE, Comparison, blank
+from analytics.compare import ATTRIBUTIONS, NONE, Comparison
 from analytics.outcome import (
     AS_THE_METHOD,
     AllOf,
@@ -22,6 +18,7 @@ from analytics.outcome import (
     parse_outcome,
     write,
 )
+from analytics.simple import Means, describe
 from core.errors import InvalidInputError
 from core.types import Attribution, Metric
 
@@ -33,15 +30,10 @@ EITHER = AllOf((AnyOf((Leaf(CPU), Leaf(ERRORS))), Leaf(MEMORY)))
 def _comparison(*rows: str, attribution: Attribution = Attribution.INTRODUCED) -> Comparison:
     """One deployment per text: five letters, `f` failed, `s` failed severely, `.` fine."""
     failed = np.array([[letter in "fs" for letter in row] for row in rows])
-    (empty,) = windows.split(windows.DEPLOYMENTS.to_frame(), windows.SAMPLES.to_frame()).blocks
-    block = replace(empty, rows=np.arange(len(rows)))
-    said: dict[str, Any] = {
-        "failed": failed,
-        "severe": np.array([[letter == "s" for letter in row] for row in rows]),
-        "attribution": np.where(failed, ATTRIBUTIONS.index(attribution), NONE),
-        "contribution": failed / np.maximum(failed.sum(axis=1, keepdims=True), 1),
-    }
-    return Comparison(**blank(block) | said)
+    severe = np.array([[letter == "s" for letter in row] for row in rows])
+    n, level = np.full(failed.shape, 5), np.ones(failed.shape)
+    whose = np.where(failed, ATTRIBUTIONS.index(attribution), NONE)
+    return describe(Means(n, n, level, level), failed, severe, attribution=whose)
 
 
 def _letters(comparison: Comparison) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from analytics import judge, kayenta, policy, reference, relative, slo, windows
+from analytics import fixed, judge, kayenta, policy, relative, slo, windows
 from analytics.gauges import Minimum
 from analytics.outcome import AS_THE_METHOD, AllOf, AnyOf, Leaf, Outcome
 from analytics.policy import load
@@ -104,6 +104,7 @@ def test_the_defaults_of_the_kayenta_method_are_those_of_the_shipped_file() -> N
 @pytest.mark.parametrize(
     ("name", "digest"),
     [
+        ("seqpulse-v1", "336c4b15e1053aa5"),
         ("reference-v2", "faa4cc4639bb9649"),
         ("kayenta-compatible", "f64afe44e6d2d303"),
         ("slo", "a4db8a587ae2a253"),
@@ -112,6 +113,12 @@ def test_the_defaults_of_the_kayenta_method_are_those_of_the_shipped_file() -> N
 def test_a_published_policy_never_changes(name: str, digest: str) -> None:
     """If this turns red, give the new numbers a new name."""
     assert policy.find(name).digest == digest
+
+
+def test_the_changelog_names_the_digest_of_the_default() -> None:
+    """Verdicts of one name and two digests are not alike: whoever runs it must read of it."""
+    changelog = (Path(__file__).parents[3] / "CHANGELOG.md").read_text()
+    assert f"`seqpulse-v1` (digest `{policy.SEQPULSE_V1.digest}`" in changelog
 
 
 def test_a_file_extends_a_policy(write: Write) -> None:
@@ -301,7 +308,7 @@ def test_a_wrong_file_is_refused_by_file_and_key(write: Write, text: str, messag
     ],
 )
 def test_fixed_thresholds_must_make_sense(numbers: dict[str, Any], message: str) -> None:
-    rules: reference.Rules = policy.REFERENCE_V2.rules
+    rules: fixed.Rules = policy.REFERENCE_V2.rules
     with pytest.raises(InvalidInputError, match=f"^{message}"):
         replace(rules, **numbers)
 
@@ -328,3 +335,8 @@ def test_relative_numbers_must_make_sense(numbers: dict[str, Any], message: str)
     rules: relative.Rules = policy.SEQPULSE_V1.rules
     with pytest.raises(InvalidInputError, match=f"^{message}"):
         replace(rules, **numbers)
+
+
+def test_a_share_may_be_all_of_it() -> None:
+    rules: relative.Rules = policy.SEQPULSE_V1.rules
+    assert replace(rules, min_coverage_ratio=1.0).min_coverage_ratio == 1

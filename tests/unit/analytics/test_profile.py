@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from analytics import windows
-from analytics.finding import exceed
 from analytics.profile import (
     LAYOUT,
     QUANTILES,
@@ -19,6 +18,7 @@ from analytics.profile import (
     stack,
     unpack,
 )
+from analytics.statistics import find_share_above
 from core.errors import InvalidInputError
 from core.judgement import Judgement
 from core.types import METRICS, Metric
@@ -185,7 +185,11 @@ def test_stacks_every_profile_once() -> None:
 def test_the_share_of_history_that_moved_as_much() -> None:
     quantiles = np.array([[0.0, *np.linspace(1, 2, len(QUANTILES) - 1)]] * 5)
     values = np.array([-1.0, 0.0, 0.5, 3.0, np.nan])
-    assert exceed(quantiles, QUANTILES, values) == pytest.approx([1.0, 1.0, 0.375, 0.0, 0.0])
-    assert exceed(quantiles * np.nan, QUANTILES, values).tolist() == [0.0] * 5
+    right = pytest.approx([1.0, 1.0, 0.375, 0.0, 0.0])
+    assert find_share_above(quantiles, QUANTILES, values) == right
+    assert find_share_above(3 * quantiles, QUANTILES, 3 * values) == right
+    assert find_share_above(quantiles * np.nan, QUANTILES, values).tolist() == [0.0] * 5
     steps = np.array([[0.0] * (len(QUANTILES) - 1) + [1.0]])
-    assert exceed(steps, QUANTILES, np.array([1e-9])) == pytest.approx([1 - QUANTILES[-2]])
+    assert find_share_above(steps, QUANTILES, np.array([1e-9])) == pytest.approx(
+        [1 - QUANTILES[-2]]
+    )

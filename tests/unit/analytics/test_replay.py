@@ -60,7 +60,7 @@ def test_a_row_names_the_metrics_that_failed(
     slow = frames(before=[{}] * 9, after=[{"latency_p95": 900.0}] * 5, number=2)
     fine = frames(before=[{}] * 9, after=[{}] * 5, number=1)
     both = [pl.concat(part) for part in zip(slow, fine, strict=True)]
-    flat = replay.flatten(judge.assess(windows.split(*both), policy.REFERENCE_V2))
+    flat = judge.assess(windows.split(*both), policy.REFERENCE_V2).verdicts
     assert flat.select("deployment_id", "verdict", "failed_metrics").rows() == [
         (str(UUID(int=2)), "warning", ["latency_p95"]),
         (str(UUID(int=1)), "ok", []),

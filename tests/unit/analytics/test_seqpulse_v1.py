@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from scipy import stats
 
 from analytics.policy import SEQPULSE_V1
 from analytics.reasons import CONCLUSIVE, VERDICTS, Penalty, ReasonCode
@@ -80,6 +81,9 @@ BAD = {
     "cpu_usage": 0.99,
     "memory_usage": 0.95,
 }
+
+
+GONE = dict.fromkeys(METRICS)
 
 
 @pytest.mark.parametrize("slots", [5, 15])
@@ -257,6 +261,9 @@ def test_what_comes_and_goes_flaps(compare: Compare) -> None:
             {"error_rate": 0.016, "requests_per_sec": 6.5},
             {Metric.ERROR_RATE, Metric.REQUESTS_PER_SEC},
         ),
+        ({"error_rate": 0.016, "latency_p95": 61.0}, set()),  # 22 % slower, 22 % less traffic
+        ({"error_rate": 0.016, "requests_per_sec": 7.8}, set()),
+        ({"error_rate": 0.008, "latency_p95": 100.0}, set()),
         ({"cpu_usage": 0.9, "latency_p95": 400.0}, set()),
         ({"error_rate": 0.04}, {Metric.ERROR_RATE}),
     ],
@@ -269,6 +276,16 @@ def test_errors_and_lost_requests_recommend_a_rollback(
     assert set(_failed(judgement)) == set(map(Metric, changed))
     expected = Verdict.ROLLBACK_RECOMMENDED if severe else Verdict.WARNING
     assert judgement.verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "verdict"), [(0.0199, Verdict.WARNING), (0.02, Verdict.ROLLBACK_RECOMMENDED)]
+)
+def test_two_points_more_errors_recommend_a_rollback(
+    compare: Compare, rate: float, verdict: Verdict
+) -> None:
+    judgement = compare(before=[{"error_rate": 0.0}] * 30, after=[{"error_rate": rate}] * 15)
+    assert judgement.verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -292,6 +309,9 @@ def _stamped(*seconds: float) -> list[Sample]:
         ({"after": []}, ReasonCode.NO_POST_SAMPLES),
         ({"after": [BAD] * 2}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": [BAD] * 7, "post_slots": 15}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
+        ({"after": [GONE] * 8 + [BAD] * 7}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
+        ({"after": [GONE] * 2 + [{"latency_p95": 400.0}] * 3}, ReasonCode.REGRESSION),
+        ({"after": [GONE] * 5 + [{"latency_p95": 400.0}] * 5}, ReasonCode.REGRESSION),
         ({"after": [BAD] * 2, "post_slots": 2}, ReasonCode.INSUFFICIENT_POST_SAMPLES),
         ({"after": _stamped(*[-30.0] * 5)}, ReasonCode.STALE_SOURCE),
         ({"after": _stamped(0, 60, 120, 180, 240)}, ReasonCode.NO_REGRESSION),
@@ -393,6 +413,21 @@ def test_confidence_in_an_ok_is_less_where_harm_could_hide(compare: Compare, hid
     assert judgement.confidence >= 0.95
 
 
+@pytest.mark.parametrize("latency", [46.0, 50.0, 54.0])
+def test_confidence_in_an_ok_counts_what_could_hide(compare: Compare, latency: float) -> None:
+    """The nearer a metric is to what matters, and the worse it is known, the more hides there."""
+    judgement = compare(after=[{"latency_p95": latency, "cpu_usage": 0.29}] * 15)
+    assert judgement.verdict is Verdict.OK
+    hidden = []
+    for each in judgement.evidence:
+        assert each.effect is not None
+        assert each.effect_high is not None
+        assert each.minimum_effect is not None
+        scatter = (each.effect_high - each.effect) / stats.norm.ppf(0.975)
+        hidden.append(stats.norm.sf((each.minimum_effect - each.effect) / scatter))
+    assert judgement.confidence == pytest.approx(1 - 0.05 * max(hidden))
+
+
 def test_confidence_in_what_is_inconclusive_is_what_was_known_before(compare: Compare) -> None:
     assert compare(after=[]).confidence == 0.95
 
@@ -486,8 +521,55 @@ def test_the_threshold_of_errors_is_the_usual_rate_and_what_matters(compare: Com
     assert errors.threshold == pytest.approx(0.001 + errors.minimum_effect)
 
 
-def test_a_slot_is_bad_from_half_of_what_matters(compare: Compare) -> None:
-    """Half of ln 1.15 is 7.2 %: 53.7 ms are bad, 53.5 ms are not."""
-    after = [{"latency_p95": 53.7}] * 8 + [{"latency_p95": 53.5}] * 7
-    evidence = _of(compare(after=after), Metric.LATENCY_P95)
-    assert evidence.exceedance_ratio == pytest.approx(6 / 13)
+@pytest.mark.parametrize(("latency", "failed"), [(53.7, True), (53.5, False)])
+def test_a_slot_is_bad_from_half_of_what_matters(
+    compare: Compare, latency: float, failed: bool
+) -> None:
+    """Half of ln 1.15 is 7.2 %. Seven of the 13 settled slots are too few, eight are enough."""
+    slow, good = {"latency_p95": 200.0}, {"latency_p95": 50.0}
+    after = [good] * 2 + [slow] * 4 + [{"latency_p95": latency}] + [good] * 3
+    after += [slow, good, slow, good, slow]
+    assert _of(compare(after=after), Metric.LATENCY_P95).failed is failed
+
+
+@pytest.mark.parametrize(
+    ("usual", "changed"),
+    [
+        ({"latency_p95": 50.0}, {"latency_p95": 61.0}),
+        ({"requests_per_sec": 10.0}, {"requests_per_sec": 7.0}),
+        ({"error_rate": 0.001}, {"error_rate": 0.02}),
+    ],
+)
+def test_exceedance_is_the_share_of_the_post_slots_beyond_the_threshold(
+    compare: Compare, usual: Sample, changed: Sample
+) -> None:
+    """Anybody can count it from the samples, in the settling slots as well."""
+    (metric,) = map(Metric, usual)
+    missing = {metric.value: None}
+    after = [changed] * 2 + [usual] * 3 + [changed] * 7 + [missing, usual, changed]
+    evidence = _of(compare(after=after), metric)
+    assert evidence.threshold is not None
+    sign = -1 if metric is Metric.REQUESTS_PER_SEC else 1
+    assert sign * usual[metric.value] < sign * evidence.threshold < sign * changed[metric.value]  # type: ignore[operator]
+    assert evidence.exceedance_ratio == pytest.approx(10 / 14)
+
+
+def test_without_a_threshold_there_is_no_exceedance(compare: Compare) -> None:
+    judgement = compare(before=[{"latency_p95": None}] * 30, after=[{}] * 15)
+    latency = _of(judgement, Metric.LATENCY_P95)
+    assert (latency.threshold, latency.exceedance_ratio) == (None, None)
+
+
+def test_a_metric_that_fails_in_company_is_at_its_threshold_at_least(compare: Compare) -> None:
+    """Where the memory fails as well p <= 0.02 suffices for the latency; alone it takes 0.01."""
+    slow = {"latency_p95": 50.0 * math.exp(0.17)}
+    alone = _of(compare(after=[slow] * 15), Metric.LATENCY_P95)
+    assert not alone.failed
+    judgement = compare(after=[slow | {"memory_usage": 0.8}] * 15)
+    together = _of(judgement, Metric.LATENCY_P95)
+    assert _failed(judgement) == [Metric.LATENCY_P95, Metric.MEMORY_USAGE]
+    assert alone.p_value == together.p_value
+    assert alone.distance_to_flip is not None
+    assert alone.distance_to_flip > 0
+    assert together.distance_to_flip == pytest.approx(0, abs=1e-12)
+    assert together.threshold == pytest.approx(together.observed)

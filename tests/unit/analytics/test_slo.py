@@ -74,6 +74,23 @@ def test_the_evidence_tells_limit_and_share(frames: Frames) -> None:
 
 
 @pytest.mark.parametrize(
+    ("slots", "reason", "confidence"),
+    [
+        (0, "no_post_samples", 0.0),
+        (2, "insufficient_post_samples", 0.4),
+        (3, "threshold_exceeded", 0.6),
+    ],
+)
+def test_three_slots_of_five_are_just_enough(
+    frames: Frames, slots: int, reason: str, confidence: float
+) -> None:
+    """The share of samples that carries a verdict is the least that does: 0.6."""
+    judgement = _judge(frames, after=[SLOW] * slots)
+    assert (judgement.reason_code, judgement.confidence) == (reason, confidence)
+    assert judgement.conclusive == (slots == 3)
+
+
+@pytest.mark.parametrize(
     ("before", "after", "attribution", "verdict"),
     [
         ([GOOD] * 5, [FAILING] * 5, Attribution.INTRODUCED, Verdict.ROLLBACK_RECOMMENDED),

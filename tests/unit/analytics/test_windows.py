@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from math import copysign, inf, isnan, nan
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -325,3 +326,20 @@ def test_many_deployments_are_laid_out_in_blocks(frames: Frames) -> None:
     assert {block.before.shape[2] for block in cut.blocks} == {32, 64}
     assert {block.after.shape[2] for block in cut.blocks} == {5, 15}
     assert all(block.rows.size <= blocks.BLOCK_HEIGHT for block in cut.blocks)
+
+
+def test_arrays_are_taken_as_frames_are(frames: Frames) -> None:
+    deployments, samples = frames(before=[{}] * 4, pre=[{}], after=[{"cpu_usage": nan}, {}])
+    readings = blocks.Readings(
+        row=np.zeros(7, dtype=np.int64),
+        phase=np.array([0, 0, 0, 0, 1, 4, 4]),
+        slot_us=blocks.count_microseconds(samples["slot_at"]),
+        sequence_index=np.array([-1] * 5 + [0, 1]),
+        source_us=np.full(7, blocks.NEVER),
+        values=samples.select(METRICS).to_numpy().T,
+    )
+    one, other = windows.split(deployments, samples), windows.split(deployments, readings)
+    assert one.deployments.equals(other.deployments)
+    for name in blocks.Block.__slots__:
+        values = (getattr(cut.blocks[0], name) for cut in (one, other))
+        np.testing.assert_array_equal(*values)

@@ -1,4 +1,4 @@
-"""The one judge of a row, and that looking at many at once finds the same."""
+"""The one judge of a row, and that looking at a frame of many finds the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidInputError
 from core.types import METRICS
 from ingest import rows
 from sql.bulk import ROWS
@@ -33,7 +32,7 @@ def row(**changes: object) -> dict[str, Any]:
 
 def judge(document: object) -> str | None:
     """Say why a row is refused."""
-    batch = rows.read_documents([(7, document)], "prod", BOUNDS)
+    batch = rows.read_each([(7, document)], "prod", BOUNDS)
     assert len(batch.rows) + len(batch.refusals) == 1
     assert batch.rows.schema == ROWS
     assert [refusal.line for refusal in batch.refusals] == [7] * len(batch.refusals)
@@ -88,40 +87,9 @@ def test_a_row_is_taken_or_refused_with_its_reason(document: object, reason: str
     assert judge(document) == reason
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=4,
-)
 MOMENTS = st.sampled_from(
     ["2026-04-30T12:00:00Z", "2026-04-30T12:00:00.123456+01:00", "2027-01-01T00:00:00Z", "", "x"]
 )
-NUMBERS = st.floats(0, 2) | st.floats() | ANYTHING
-DOCUMENTS = ANYTHING | st.builds(
-    row,
-    slot_at=MOMENTS | ANYTHING,
-    env=st.sampled_from(["prod", "a b"]) | ANYTHING,
-    metrics=st.fixed_dictionaries(
-        dict.fromkeys(METRICS, NUMBERS), optional={"queue": NUMBERS, "no name": NUMBERS}
-    ),
-)
-
-
-@given(st.lists(DOCUMENTS, max_size=4))
-def test_looking_at_many_at_once_finds_what_reading_each_finds(documents: list[object]) -> None:
-    together = rows.read_documents(enumerate(documents), "prod", BOUNDS)
-    alone = [rows.read_documents([item], "prod", BOUNDS) for item in enumerate(documents)]
-    assert together.refusals == [refusal for batch in alone for refusal in batch.refusals]
-    expected = pl.concat([batch.rows for batch in alone]) if alone else together.rows
-    assert sorted(together.rows.rows()) == sorted(expected.rows())
-    for line, document in enumerate(documents):
-        refused = line in {refusal.line for refusal in together.refusals}
-        try:
-            rows.read_row(document, "prod", BOUNDS)
-        except InvalidInputError:
-            assert refused
-        else:
-            assert not refused
 
 
 @given(
@@ -155,7 +123,7 @@ def test_a_frame_of_a_file_is_judged_as_its_rows_are(cells: list[dict[str, Any]]
         )
         for line, each in enumerate(cells, 1)
     ]
-    expected = rows.read_documents(documents, "prod", BOUNDS)
+    expected = rows.read_each(documents, "prod", BOUNDS)
     reasons = [refusal.line for refusal in batch.refusals]
     assert reasons == [refusal.line for refusal in expected.refusals]
     strip = [
@@ -165,33 +133,3 @@ def test_a_frame_of_a_file_is_judged_as_its_rows_are(cells: list[dict[str, Any]]
     assert sorted(strip, key=str) == sorted(
         ((*row[:-1], json.loads(row[-1] or "{}")) for row in expected.rows.rows()), key=str
     )
-
-
-def test_a_list_is_split_into_its_items() -> None:
-    assert list(rows.split_list(b'[{"a": 1}, 2]')) == [(1, {"a": 1.0}), (2, 2.0)]
-
-
-@pytest.mark.parametrize("body", [b"", b"{}", b"[", b"\xff", b"[" * 100_000, b"null"])
-def test_what_is_no_list_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidInputError, match="not a list of rows"):
-        rows.split_list(body)
-
-
-def test_lines_keep_their_numbers_and_a_broken_one_costs_no_other() -> None:
-    body = b'{"a": 1}\r\n\n  \nnonsense\n\xff\n' + b"9" * 10_000 + b"\n[1"
-    found = list(rows.split_lines(body))
-    assert [line for line, _ in found] == [1, 4, 5, 6, 7]
-    assert found[0][1] == {"a": 1.0}
-    assert [judge(document) for _, document in found[1:]] == ["the row is no JSON object"] * 4
-
-
-@given(st.binary(max_size=50) | st.text(max_size=50).map(str.encode))
-def test_no_line_raises_anything(body: bytes) -> None:
-    rows.read_documents(rows.split_lines(body), "prod", BOUNDS)
-
-
-def test_a_key_that_appears_twice_is_told() -> None:
-    once = json.dumps(row())
-    for text in (once[:-1] + ', "env": "b"}', once.replace('"cpu_usage"', '"latency_p95"')):
-        [(_, document)] = rows.split_lines(text.encode())
-        assert judge(document) == "a key appears twice"

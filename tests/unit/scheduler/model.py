@@ -17,6 +17,8 @@ RUNNING: Final = ""
 COMPLETED: Final = "completed"
 RETRY: Final = "retry"
 UNSTORED: Final = "unstored"  # only without `store_with_settle`
+BLIND: Final = "blind"  # a judge that means to extend the window, and has not done so yet
+PENDING: Final = frozenset({RUNNING, UNSTORED, BLIND})
 
 
 class Rules(NamedTuple):
@@ -30,6 +32,7 @@ class Rules(NamedTuple):
     join_pending: bool = True  # nobody but its owner changes a running row, also not the join
     judge_looks: bool = True  # the judge counts the unsettled slots before it judges
     verdict_once: bool = True  # primary key of verdicts
+    extend_once: bool = True  # WHERE extended_at IS NULL
     safety: bool = True  # the judge becomes due by itself, too
     reap: bool = True
     reap_dead_only: bool = True  # no granted lock
@@ -53,12 +56,23 @@ class Budget(NamedTuple):
 
 
 class World(NamedTuple):
-    """What is enqueued: `slots` collect jobs, and the judge who awaits them."""
+    """What is enqueued: `slots` collect jobs, and the judge who awaits them.
+
+    If there are `extra` slots, that judge cannot tell without them: it plans them, and a judge of
+    their own. Jobs are numbered in this order.
+    """
 
     budget: Budget
     slots: int = 2
     judge: bool = True
     occurrences: int = 1  # of every collect job
+    extra: int = 0
+
+    @property
+    def judges(self) -> tuple[int, ...]:
+        """The numbers of the judges."""
+        second = (self.slots + 1 + self.extra,) if self.extra else ()
+        return (self.slots, *second) if self.judge else ()
 
 
 class Row(NamedTuple):
@@ -90,7 +104,7 @@ class Worker(NamedTuple):
 
 
 class State(NamedTuple):
-    """Tables, processes, and what may still go wrong. Jobs are numbered; the judge comes last."""
+    """Tables, processes, and what may still go wrong."""
 
     rows: tuple[Row | None, ...]
     settled: tuple[int, ...]
@@ -101,8 +115,9 @@ class State(NamedTuple):
     cancelled: frozenset[int] = frozenset()
     listed: frozenset[int] = frozenset()  # keys in table workers
     looked: tuple[int, ...] | None = None  # what the leader saw, until it reaps
-    late: bool = False  # the judge's safety deadline has passed
+    late: frozenset[int] = frozenset()  # judges whose safety deadline has passed
     enqueued: bool = False
+    extended: bool = False
     misled: bool = False  # a settle was accepted for another claim than its own
     echo: tuple[int, Claim] | None = None
     next_key: int = 1
@@ -115,7 +130,7 @@ FAULTS: Final = frozenset({"crash", "lose", "late", "stop", "cancel", "double", 
 
 def initial(world: World, rules: Rules) -> State:
     """Return the state before anything is enqueued: two idle workers."""
-    jobs = world.slots + world.judge
+    jobs = world.judges[-1] + 1 if world.judge else world.slots
     state = State(rows=(None,) * jobs, settled=(0,) * jobs, budget=world.budget)
     return _start(rules, _start(rules, state, 0), 1)
 
@@ -141,7 +156,7 @@ def steps(world: World, rules: Rules, state: State) -> Iterator[Step]:
 
 def unsettled(world: World, state: State) -> int:
     """Return how many slots are live, as the judge counts them."""
-    return sum(row is not None for row in state.rows[: world.slots])
+    return sum(row is not None for job, row in enumerate(state.rows) if job not in world.judges)
 
 
 def is_over(state: State) -> bool:
@@ -150,9 +165,21 @@ def is_over(state: State) -> bool:
 
 
 def _enqueue(world: World, state: State) -> State:
-    rows = (Row(due=True),) * world.slots
-    judge = (Row(due=False, awaiting=world.slots),) * world.judge
-    return state._replace(rows=rows + judge, enqueued=True)
+    rows = _window(world.slots) if world.judge else (Row(due=True),) * world.slots
+    later = (None,) * (len(state.rows) - len(rows))
+    return state._replace(rows=rows + later, enqueued=True)
+
+
+def _window(slots: int) -> tuple[Row, ...]:
+    return (*(Row(due=True),) * slots, Row(due=False, awaiting=slots))
+
+
+def _extend(world: World, rules: Rules, state: State) -> State:
+    """Plan the extra slots and their judge, in one transaction."""
+    if state.extended and rules.extend_once:
+        return state
+    planned = state.rows[: world.slots + 1] + _window(world.extra)
+    return state._replace(rows=planned, extended=True)
 
 
 def _clock(world: World, rules: Rules, state: State) -> Iterator[Step]:
@@ -160,13 +187,13 @@ def _clock(world: World, rules: Rules, state: State) -> Iterator[Step]:
     for job, row in enumerate(state.rows):
         if row is None or row.due or row.owner:
             continue
-        is_judge = job == world.slots
-        if is_judge and state.late and unsettled(world, state):
+        is_judge = job in world.judges
+        if job in state.late and unsettled(world, state):
             continue
         if is_judge and not rules.safety and not row.attempt:
             continue
         after = _put(state, job, row._replace(due=True))
-        yield "clock", after._replace(late=state.late or is_judge)
+        yield "clock", after._replace(late=state.late | ({job} if is_judge else set()))
 
 
 def _start(rules: Rules, state: State, index: int) -> State:
@@ -214,6 +241,10 @@ def _work(world: World, rules: Rules, state: State, index: int) -> Iterator[Step
         if claim.outcome == UNSTORED:
             stored = state._replace(samples=state.samples | {(claim.job, claim.occurrence)})
             yield "store", _set(stored, index, worker._replace(claims=rest))
+        if claim.outcome == BLIND:
+            decided = tuple(sorted((*rest, claim._replace(outcome=COMPLETED))))
+            after = _extend(world, rules, state)
+            yield "extend", _set(after, index, worker._replace(claims=decided))
         if claim.outcome != RUNNING:
             continue
         for outcome, after in _outcomes(world, rules, state, claim):
@@ -222,9 +253,11 @@ def _work(world: World, rules: Rules, state: State, index: int) -> Iterator[Step
 
 
 def _outcomes(world: World, rules: Rules, state: State, claim: Claim) -> Iterator[Step]:
-    if claim.job == world.slots:
+    if claim.job in world.judges:
         if rules.judge_looks and unsettled(world, state):
             yield RETRY, state
+        elif world.extra and not state.extended:
+            yield BLIND, state
         else:
             verdicts = 1 if rules.verdict_once else state.verdicts + 1
             yield COMPLETED, state._replace(verdicts=verdicts)
@@ -240,7 +273,7 @@ def _turns(world: World, rules: Rules, state: State, index: int) -> Iterator[Ste
     The statement of a worker that was cut off is sent all the same: here it arrives.
     """
     worker = state.workers[index]
-    done = tuple(claim for claim in worker.claims if claim.outcome not in {RUNNING, UNSTORED})
+    done = tuple(claim for claim in worker.claims if claim.outcome not in PENDING)
     due = [job for job, row in enumerate(state.rows) if _claimable(rules, row, worker)]
     batches = [[], *([job] for job in due), *([due] if len(due) > 1 else [])]
     for batch in batches if worker.open else [[]]:
@@ -273,12 +306,12 @@ def _turn(
     if not rules.store_with_settle:
         kept += tuple(c._replace(outcome=UNSTORED) for c in done if c.outcome == COMPLETED)
     after = _set(after, index, worker._replace(claims=kept))
-    joined = world.judge and after.rows[-1] != state.rows[-1]
-    if not joined or world.slots not in batch:
+    both = [job for job in world.judges if job in batch and after.rows[job] != state.rows[job]]
+    yield _take(after, index, [job for job in batch if job not in both])
+    if both:
+        for job in both:
+            after = _put(after, job, state.rows[job])
         yield _take(after, index, batch)
-        return
-    yield _take(after, index, [job for job in batch if job != world.slots])
-    yield _take(_put(after, world.slots, state.rows[-1]), index, batch)
 
 
 def _take(state: State, index: int, batch: list[int]) -> State:
@@ -311,7 +344,7 @@ def _settle(
             state = _put(state, claim.job, row._replace(due=False, owner=0))
             continue
         state = _finish(world, rules, state, claim)
-        arrived += claim.job < world.slots and state.rows[claim.job] is None
+        arrived += claim.job not in world.judges and state.rows[claim.job] is None
     return _join(world, rules, state, arrived, seen)
 
 
@@ -329,7 +362,7 @@ def _finish(world: World, rules: Rules, state: State, claim: Claim) -> State:
     settled = list(state.settled)
     settled[job] += 1
     state = state._replace(settled=tuple(settled))
-    if job == world.slots:
+    if job in world.judges:
         return _put(state, job, None)
     if rules.store_with_settle:
         state = state._replace(samples=state.samples | {(job, claim.occurrence)})
@@ -338,14 +371,16 @@ def _finish(world: World, rules: Rules, state: State, claim: Claim) -> State:
 
 
 def _join(world: World, rules: Rules, state: State, arrived: int, seen: State) -> State:
-    judge = state.rows[-1]
-    if not world.judge or judge is None or not arrived or not judge.awaiting:
-        return state
-    if judge.owner and rules.join_pending:
-        return state
-    awaiting = max(0, judge.awaiting - arrived)
-    last = awaiting == 0 if rules.count_down else unsettled(world, seen) == arrived
-    return _put(state, world.slots, judge._replace(awaiting=awaiting, due=judge.due or last))
+    for job in world.judges:
+        judge = state.rows[job]
+        if judge is None or not arrived or not judge.awaiting:
+            continue
+        if judge.owner and rules.join_pending:
+            continue
+        awaiting = max(0, judge.awaiting - arrived)
+        last = awaiting == 0 if rules.count_down else unsettled(world, seen) == arrived
+        state = _put(state, job, judge._replace(awaiting=awaiting, due=judge.due or last))
+    return state
 
 
 def _overlap(world: World, rules: Rules, state: State) -> Iterator[Step]:
@@ -363,11 +398,11 @@ def _overlap(world: World, rules: Rules, state: State) -> Iterator[Step]:
 def _pass_over(world: World, rules: Rules, state: State, index: int) -> Iterator[Step]:
     """Two settles at once: one is of the judge, whose row the other one's join has just moved."""
     worker = state.workers[index]
-    mine = tuple(c for c in worker.claims if c.job == world.slots and c.outcome != RUNNING)
+    mine = tuple(c for c in worker.claims if c.job == world.slots and c.outcome not in PENDING)
     other = state.workers[1 - index]
     done = tuple(claim for claim in other.claims if claim.outcome == COMPLETED)
     after = _settle(world, rules, state, other.key, done)
-    if mine and after.rows[-1] != state.rows[-1]:
+    if mine and after.rows[world.slots] != state.rows[world.slots]:
         kept = tuple(claim for claim in other.claims if claim not in done)
         after = _set(after, 1 - index, other._replace(claims=kept))
         kept = tuple(claim for claim in worker.claims if claim not in mine)

@@ -29,6 +29,7 @@ WORLDS: Final = {
     "stopping": World(Budget(faults=1, stops=1), slots=1),
     "cancelled": World(Budget(faults=1, cancels=1), slots=1),
     "doubled": World(Budget(faults=1, retries=1, doubles=1), slots=1),
+    "extended": World(Budget(faults=1), slots=1, extra=1),
     "recurring": World(Budget(faults=2, retries=1), slots=1, judge=False, occurrences=2),
 }
 REAL: Final = Rules()
@@ -80,15 +81,17 @@ def broken_invariants(world: World, state: State) -> Iterator[str]:
 
 
 def each_job_is_live_or_settled_once(world: World, state: State) -> bool:
+    planned = len(state.rows) if state.extended or not world.extra else world.slots + 1
     return all(
-        (row is not None) + (settled == _occurrences(world, job)) + (job in state.cancelled) == 1
+        (row is not None) + (settled == _occurrences(world, job)) + (job in state.cancelled)
+        == (job < planned)
         and settled <= _occurrences(world, job)
         for job, (row, settled) in enumerate(zip(state.rows, state.settled, strict=True))
     )
 
 
 def a_sample_is_stored_exactly_if_its_slot_is_settled(world: World, state: State) -> bool:
-    slots = range(world.slots)
+    slots = set(range(len(state.rows))) - set(world.judges)
     return state.samples == {(job, o) for job in slots for o in range(state.settled[job])}
 
 
@@ -114,6 +117,10 @@ def one_verdict_after_the_last_slot(world: World, state: State) -> bool:
 
 def a_settled_judge_has_a_verdict(world: World, state: State) -> bool:
     return not world.judge or state.settled[-1] <= state.verdicts
+
+
+def what_could_not_be_told_without_is_told_with_the_extra_slots(world: World, state: State) -> bool:
+    return not world.extra or state.extended or not state.verdicts
 
 
 def an_owner_is_listed(world: World, state: State) -> bool:
@@ -145,6 +152,7 @@ INVARIANTS: Final[tuple[Callable[[World, State], bool], ...]] = (
     the_judge_is_due_exactly_if_no_slot_is_awaited,
     one_verdict_after_the_last_slot,
     a_settled_judge_has_a_verdict,
+    what_could_not_be_told_without_is_told_with_the_extra_slots,
     an_owner_is_listed,
     living_workers_know_their_claims_and_no_others,
     a_settle_ends_its_own_claim,
@@ -152,11 +160,12 @@ INVARIANTS: Final[tuple[Callable[[World, State], bool], ...]] = (
 
 
 def _judge(world: World, state: State) -> Row | None:
-    return state.rows[-1] if world.judge else None
+    """The one who awaits the last slots that are planned."""
+    return state.rows[world.judges[state.extended]] if world.judge else None
 
 
 def _occurrences(world: World, job: int) -> int:
-    return 1 if job == world.slots else world.occurrences
+    return 1 if job in world.judges else world.occurrences
 
 
 @cache
@@ -180,6 +189,8 @@ def test_the_worlds_hold_what_they_are_made_for() -> None:
     assert any(state.late and unsettled(WORLDS["window"], state) == 2 for state in window)
     assert any(state.rows[-1] is None and state.verdicts for state in window)
     assert any(_has_usurped_zombie(state) for state in explored("crashes").states)
+    extended = explored("extended").states
+    assert any(state.extended and state.rows[1] and state.verdicts for state in extended)
 
 
 def _has_usurped_zombie(state: State) -> bool:
@@ -204,6 +215,7 @@ def _has_usurped_zombie(state: State) -> bool:
         ("join_pending", "window", living_workers_know_their_claims_and_no_others),
         ("judge_looks", "window", one_verdict_after_the_last_slot),
         ("verdict_once", "crashes", one_verdict_after_the_last_slot),
+        ("extend_once", "extended", living_workers_know_their_claims_and_no_others),
         ("safety", "cancelled", None),
         ("reap", "crashes", None),
         ("reap_dead_only", "window", living_workers_know_their_claims_and_no_others),

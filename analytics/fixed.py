@@ -9,18 +9,23 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import ATTRIBUTIONS, NONE, Comparison, Decision, Flags, Numbers, blank
+from analytics.compare import (
+    ATTRIBUTIONS,
+    NONE,
+    Comparison,
+    Decision,
+    Flags,
+    Numbers,
+    find_beyond,
+    find_exceedance,
+    mark,
+)
 from analytics.early import find_decision
 from analytics.profile import Stack
 from analytics.reasons import CODES, CONCLUSIVE, Penalty, ReasonCode
+from analytics.simple import INCONCLUSIVE_CONFIDENCE, describe, measure
 from core.errors import InvalidInputError
 from core.types import SHARES, Attribution, Metric
-
-ROUNDING: Final = 1e-9
-"""Relative distance that is noise of binary arithmetic: 20 % under is not more than 20 % under."""
-
-INCONCLUSIVE_CONFIDENCE: Final = 0.5
-"""Most confidence an inconclusive verdict may have."""
 
 ORDER: Final = tuple(Metric)
 TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
@@ -80,44 +85,22 @@ class Rules:
 def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     """Compare every metric of every deployment of `block`; `profiles` are of no use here."""
     del profiles
-    baseline_n, post_n = _count(block.before), _count(block.after)
-    expected, observed = average(block.before), average(block.after)
-    threshold = _threshold(expected, rules)
-    exceedance = _exceedance(block.after, threshold, post_n)
+    means = measure(block)
+    threshold = _threshold(means.expected, rules)
+    exceedance = find_exceedance(block.after, threshold)
     tolerance = np.array([rules.tolerances[metric] for metric in ORDER])
     covered = (_coverage(block) >= rules.min_coverage_ratio)[:, None]
     failed = covered & (exceedance > tolerance)
-    severe = np.array([metric in rules.severe for metric in ORDER])
-    said = {
-        "baseline_n": baseline_n,
-        "post_n": post_n,
-        "expected": expected,
-        "observed": observed,
-        "threshold": threshold,
-        "exceedance_ratio": exceedance,
-        "tolerance_ratio": np.broadcast_to(tolerance, failed.shape),
-        "failed": failed,
-        "attribution": np.where(covered, _attribute(failed, expected, observed, rules), NONE),
-        "severe": failed & severe,
-        "contribution": failed / np.maximum(failed.sum(axis=1, keepdims=True), 1),
-    }
-    return Comparison(**blank(block) | said)
-
-
-def average(values: Array) -> Array:
-    """Return the mean over the last axis, shape (d, 5) from (5, d, n); NaN without a value."""
-    known = ~np.isnan(values)
-    n = known.sum(axis=-1)
-    first = np.take_along_axis(values, known.argmax(axis=-1)[..., None], axis=-1)
-    # Averaging distances from the first value keeps a constant exactly what it is, and dividing
-    # before summing keeps huge values finite.
-    distance = (values - first) / np.maximum(n, 1)[..., None]
-    mean: Array = first[..., 0] + np.where(known, distance, 0.0).sum(axis=-1)
-    return np.ascontiguousarray(mean.T)
-
-
-def _count(values: Array) -> Numbers:
-    return np.ascontiguousarray((~np.isnan(values)).sum(axis=-1).T)
+    whose = _attribute(failed, means.expected, means.observed, rules)
+    return describe(
+        means,
+        failed,
+        failed & mark(rules.severe),
+        threshold=threshold,
+        exceedance_ratio=exceedance,
+        tolerance_ratio=np.broadcast_to(tolerance, failed.shape),
+        attribution=np.where(covered, whose, NONE),
+    )
 
 
 def _coverage(block: Block) -> Array:
@@ -136,21 +119,6 @@ def _threshold(expected: Array, rules: Rules) -> Array:
     floor = (1 - rules.traffic_drop_ratio) * usual
     threshold[:, TRAFFIC] = np.where(usual >= rules.traffic_min_rps, floor, np.nan)
     return threshold
-
-
-def _exceedance(after: Array, threshold: Array, post_n: Numbers) -> Array:
-    """Share of the post slots beyond the threshold; NaN without a slot or a threshold."""
-    share = np.full(threshold.shape, np.nan)
-    np.divide(_beyond(after, threshold).sum(axis=-1).T, post_n, out=share, where=post_n > 0)
-    return np.where(np.isnan(threshold), np.nan, share)
-
-
-def _beyond(after: Array, threshold: Array) -> Flags:
-    """Which slots are beyond their threshold, shape (5, d, s)."""
-    limit = threshold.T[:, :, None]
-    beyond: Flags = after > limit
-    beyond[TRAFFIC] = after[TRAFFIC] < limit[TRAFFIC] * (1 - ROUNDING)
-    return beyond
 
 
 def _attribute(failed: Flags, expected: Array, observed: Array, rules: Rules) -> Numbers:
@@ -213,9 +181,9 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
         penalties=np.zeros((size, len(Penalty)), dtype=np.bool_),
         decided_at=find_decision(
             block,
-            _beyond(block.after, comparison.threshold),
+            find_beyond(block.after, comparison.threshold),
             np.where(np.isnan(comparison.threshold), np.nan, comparison.tolerance_ratio).T,
-            np.array([metric in rules.severe for metric in ORDER]),
+            mark(rules.severe),
             rules.min_coverage_ratio,
         ),
     )

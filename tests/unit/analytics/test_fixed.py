@@ -160,3 +160,10 @@ def test_nothing_is_made_up_for_an_empty_window(verify: Verify) -> None:
         assert (each.baseline_source, each.baseline_n, each.post_n) == ("none", 0, 0)
         assert (each.expected, each.observed, each.exceedance_ratio) == (None, None, None)
         assert each.attribution is None
+
+
+def test_one_slot_has_an_exceedance(verify: Verify) -> None:
+    slow: list[dict[str, object]] = [{"latency_p95": 400.0}]
+    slow += [{"latency_p95": None}] * 4
+    latency = _of(verify(after=slow), Metric.LATENCY_P95)
+    assert (latency.post_n, latency.exceedance_ratio) == (1, 1.0)
