@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         default_factory=lambda: _home("/var/cache/seqpulse", "XDG_CACHE_HOME", ".cache"),
         description="where the downloaded TimescaleDB is unpacked",
     )
+    archive_url: str | None = Field(
+        None, description="folder or URL that samples are archived to before they are dropped"
+    )
     secret_key: SecretStr | None = Field(
         None, min_length=MIN_MASTER_KEY_LENGTH, description="master key for stored secrets"
     )
