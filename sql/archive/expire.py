@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -194,17 +195,19 @@ async def _fill_day(
     origin = Origin(terms.database, chunk.short_name, terms.now)
     number = max((part.number for part in known if part.chunk == origin.chunk), default=0)
     seen = Digest()
-    new: list[Part] = []
-    async with aclosing(extract(conn, chunk.table, since, until, terms.part_rows)) as lots:
-        async for rows, digest in lots:
-            seen += digest
-            number += 1
-            part = await asyncio.to_thread(
-                write_new, store, chunk.table, rows, known, origin, number
-            )
-            if part is not None:
-                new.append(part)
-    return seen, new
+    writing: list[asyncio.Task[Part | None]] = []
+    try:
+        async with aclosing(extract(conn, chunk.table, since, until, terms.part_rows)) as lots:
+            async for rows, digest in lots:
+                seen += digest
+                number += 1
+                await asyncio.gather(*writing)  # one is written while the next one is read
+                write = partial(write_new, store, chunk.table, rows, known, origin, number)
+                writing.append(asyncio.create_task(asyncio.to_thread(write)))
+        return seen, [part for part in await asyncio.gather(*writing) if part is not None]
+    finally:
+        if writing:  # nothing is written any more when somebody else may
+            await asyncio.wait(writing)
 
 
 def _sweep(store: Store, chunk: Chunk, parts: Sequence[Part]) -> None:

@@ -33,21 +33,22 @@ from sql.scratch import scratch_database
 from tests.benchmarks.bulk_ingest import peak_megabytes
 from tests.benchmarks.load.ground import report, server, tell
 
-SERVICES: Final = 200
-DAYS: Final = 5
+SERVICES: Final = 100
+DAYS: Final = 7
+"""A whole chunk."""
 ROUNDS: Final = 5
 LARGE: Final = 3
 """How much larger the larger chunk is."""
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-NOW: Final = START + timedelta(days=60)
+NOW: Final = START + timedelta(days=200)
 KEEP: Final = timedelta(days=30)
 
 PROJECTS: Final = """
 INSERT INTO projects (id, name, plan, post_slots)
 SELECT gen_random_uuid(), 'service ' || i, 'pro', 15 FROM generate_series(1, $1::integer) AS i
 """
-# A sample a minute of every service; what a worker writes lies in the order of time. Every 12 hours
-# 15 slots are those of a deployment.
+# A sample a minute of every service, rounded as the SDK does, in the order in which workers write.
+# Every 12 hours 15 slots are those of a deployment.
 SAMPLES: Final = """
 CREATE TABLE pristine AS
 SELECT t.at + p.n * interval '0.13 seconds' AS slot_at,
@@ -56,9 +57,12 @@ SELECT t.at + p.n * interval '0.13 seconds' AS slot_at,
        CASE WHEN t.i % 720 < 15 THEN md5(p.id::text || t.i / 720)::uuid END AS deployment_id,
        CASE WHEN t.i % 720 < 15 THEN 'post' END AS phase,
        CASE WHEN t.i % 720 < 15 THEN (t.i % 720)::smallint END AS sequence_index,
-       20 + 5 * random() AS requests_per_sec, 50 + 5 * random() AS latency_p95,
-       CASE WHEN random() < 0.7 THEN 0 ELSE 0.002 * random() END AS error_rate,
-       0.3 + 0.02 * random() AS cpu_usage, 0.5 + 0.01 * random() AS memory_usage,
+       round((1200 + 300 * random())::integer / 60.0, 3)::float8 AS requests_per_sec,
+       round((50 + 5 * random())::numeric, 3)::float8 AS latency_p95,
+       CASE WHEN random() < 0.7 THEN 0
+            ELSE round((1 + 3 * random())::integer / 1350.0, 6) END::float8 AS error_rate,
+       round((0.3 + 0.02 * random())::numeric, 6)::float8 AS cpu_usage,
+       round((0.5 + 0.01 * random())::numeric, 6)::float8 AS memory_usage,
        NULL::jsonb AS extra
   FROM (SELECT i, timestamptz '2026-01-01' + i * interval '1 minute' AS at
           FROM generate_series(0, $1::integer * 1440 - 1) AS i) AS t,
@@ -80,7 +84,6 @@ async def make(conn: Connection, services: int, days: int) -> int:
 async def refill(conn: Connection) -> str:
     """Put the rows into an empty table; return the name of their chunk."""
     await conn.execute("TRUNCATE metric_samples, restored_days")
-    await conn.execute("SELECT set_chunk_time_interval('metric_samples', interval '70 days')")
     await conn.execute("INSERT INTO metric_samples SELECT * FROM pristine")
     await conn.execute("VACUUM ANALYZE metric_samples")
     await conn.execute("CHECKPOINT")

@@ -1,10 +1,9 @@
-"""One run of the archive, killed at a given step: files and decisive statements are steps.
+"""One run of the archive that is killed at the first step at which none was killed before.
 
-    python archive_process.py DATABASE_URL FOLDER STEP
+    python archive_process.py DATABASE_URL FOLDER STEP ...
 
-A file is opened to be written, renamed, removed; the manifest likewise; the chunk is held, its
-drop recorded, dropped, committed: before each of these (after, for statements) the count goes up.
-Prints the steps that were taken.
+Steps: a file is about to be opened for writing, renamed, removed; the chunk was locked, its drop
+noted, the chunk dropped, a transaction committed. Prints the step it was killed at.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,19 @@ STATEMENTS = ("-- Against whoever", "INSERT INTO archived_chunks", "SELECT drop_
 
 
 class Doom:
-    """Counts steps and kills the process at one of them, as kill -9 would."""
+    """Kills the process at a step, as kill -9 would."""
 
-    def __init__(self, folder: str, last: int) -> None:
+    def __init__(self, folder: str, before: Sequence[str]) -> None:
         self.folder = folder
-        self.left = last
+        self.before = before
+        self.counts: Counter[str] = Counter()
 
     def step(self, what: str) -> None:
-        sys.stdout.write(f"{what}\n")
-        sys.stdout.flush()
-        self.left -= 1
-        if self.left == 0:
+        self.counts[what] += 1
+        name = f"{what} {self.counts[what]}"
+        if name not in self.before:
+            sys.stdout.write(name)
+            sys.stdout.flush()
             os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -50,8 +53,8 @@ class Doom:
             self.step(f"{event} {Path(str(arguments[0])).name}")
 
 
-async def main(url: str, folder: str, last: int) -> None:
-    doom = Doom(folder, last)
+async def main(url: str, folder: str, *before: str) -> None:
+    doom = Doom(folder, before)
     conn = await connect(url)
 
     def look(record: LoggedQuery) -> None:
@@ -66,4 +69,4 @@ async def main(url: str, folder: str, last: int) -> None:
 
 if __name__ == "__main__":
     logs.configure("error")
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(*sys.argv[1:]))

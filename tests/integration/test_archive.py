@@ -159,6 +159,7 @@ async def test_parts_of_a_later_run_take_nobody_elses_place(
 ) -> None:
     """A day comes in three lots; later there are new rows in the third, then in the second."""
     even = [UUID(int=place) for place in range(2, 24, 2)]
+    await fill(conn, even, [0], slots=1)
     async with pool.acquire() as reader, reader.transaction():
         await reader.execute("LOCK TABLE metric_samples, missed_slots IN ACCESS SHARE MODE")
         for projects in (even, [UUID(int=50)], [UUID(int=15)]):
