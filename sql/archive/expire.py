@@ -1,16 +1,14 @@
 """Chunks that are too old: into the archive, and only then dropped.
 
-For each chunk: write what the archive does not have (`_fill`), add it to the manifest, then in one
-transaction hold the chunk against writers, compare it with what was read, and drop it. Whatever
-is interrupted is done again: rows that are in the archive are not written twice, and a chunk that
-changed meanwhile is read again.
+A chunk is one transaction: it is held against writers, what the archive does not have is written,
+the manifest says so, the rows are counted, the chunk is dropped. Whatever is interrupted is done
+again: rows that are in the archive are not written twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,13 +22,13 @@ import structlog
 from core.database import Connection
 from core.errors import ArchiveError
 from sql.archive import manifest
-from sql.archive.extract import LOT_ROWS, STATEMENT_SECONDS, Digest, extract, read_digest
-from sql.archive.layout import TABLES, Table, cut_into_days
+from sql.archive.extract import LOT_BYTES, STATEMENT_SECONDS, extract
+from sql.archive.layout import TABLES, Table
 from sql.archive.manifest import Part
 from sql.archive.store import Store
 from sql.archive.turn import alone
 from sql.archive.verify import check_part
-from sql.archive.write import Origin, write_new
+from sql.archive.write import Origin, write_lot
 from sql.texts import query
 
 log = structlog.get_logger(__name__)
@@ -45,8 +43,7 @@ class Fate(StrEnum):
 
     DROPPED = "dropped"
     IN_USE = "in use"  # somebody held it: next time
-    CHANGING = "changing"  # rows kept coming: next time
-    REFUSED = "refused"  # the archive is not sound
+    REFUSED = "refused"  # the archive cannot be written, or is not sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +72,13 @@ class Terms:
         database: Identity of the database.
         now: The moment it is.
         lock_seconds: How long a chunk that is in use is waited for.
-        part_rows: A part ends with the service that reaches so many.
+        lot_bytes: How much text is worked on at a time.
     """
 
     database: UUID
     now: datetime
     lock_seconds: float
-    part_rows: int
+    lot_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ async def run(
     keep: timedelta,
     *,
     lock_seconds: float = LOCK_SECONDS,
-    part_rows: int = LOT_ROWS,
+    lot_bytes: int = LOT_BYTES,
 ) -> list[Outcome]:
     """Archive and drop the chunks whose last slot is older than `keep`.
 
@@ -128,7 +125,7 @@ async def run(
         now: The moment it is.
         keep: Age of what stays in the database.
         lock_seconds: How long a chunk that is in use is waited for.
-        part_rows: Rows of a file, about; what is in memory at the same time.
+        lot_bytes: How much text is worked on at a time; a few times that is in memory.
 
     Returns:
         What became of each of them.
@@ -142,7 +139,7 @@ async def run(
         database: UUID = await conn.fetchval(query("archive.identity"))
         _check_owner(await asyncio.to_thread(manifest.load, store), database)
         await conn.execute(query("archive.forget_days"), now)
-        terms = Terms(database, now, lock_seconds, part_rows)
+        terms = Terms(database, now, lock_seconds, lot_bytes)
         outcomes = []
         for chunk in await find_expired(conn, now, keep):
             outcomes.append(await _expire(conn, store, chunk, terms))
@@ -151,60 +148,86 @@ async def run(
 
 
 async def _expire(conn: Connection, store: Store, chunk: Chunk, terms: Terms) -> Outcome:
-    outcome = Outcome(chunk, Fate.CHANGING)
+    outcome = Outcome(chunk, Fate.IN_USE)
+    span = (chunk.since, chunk.until)
     try:
-        for _ in range(TRIES):
-            seen, written = await _fill(conn, store, chunk, terms)
-            outcome = replace(outcome, rows=seen.rows, written=outcome.written + written)
-            fate = await _drop_patiently(conn, chunk, seen, terms)
-            if fate is not Fate.CHANGING:
-                return replace(outcome, fate=fate)
+        async with conn.transaction():
+            await conn.execute(query("archive.set_up"), f"{terms.lock_seconds * 1000:.0f}ms")
+            await _patiently(conn, terms, query("archive.hold").format(name=chunk.name))
+            rows, written = await _fill(conn, store, chunk, terms)
+            outcome = replace(outcome, rows=rows, written=written)
+            await _recount(conn, chunk, rows)
+            await conn.execute(query("archive.record"), chunk.name, *span, rows, terms.now)
+            await _patiently(conn, terms, query("archive.drop"), chunk.table.name, *span)
+    except asyncpg.LockNotAvailableError:
+        return outcome
     except ArchiveError as error:
         return replace(outcome, fate=Fate.REFUSED, reason=str(error))
-    return outcome
+    return replace(outcome, fate=Fate.DROPPED)
 
 
-async def _fill(conn: Connection, store: Store, chunk: Chunk, terms: Terms) -> tuple[Digest, int]:
-    """Bring all rows of a chunk into the archive; return what it had and how many were new."""
+async def _patiently(conn: Connection, terms: Terms, text: str, *arguments: object) -> None:
+    """Execute what needs a lock, and try it again after a while.
+
+    Raises:
+        asyncpg.LockNotAvailableError: Nothing helped.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            async with conn.transaction():
+                await conn.execute(text, *arguments)
+            return
+        except asyncpg.LockNotAvailableError:
+            if not left:
+                raise
+            await asyncio.sleep(terms.lock_seconds)  # let those through who wait behind us
+
+
+async def _recount(conn: Connection, chunk: Chunk, rows: int) -> None:
+    """Make sure that as many rows were read as there are."""
+    text = query(f"archive.count_{chunk.table.folder}")
+    count = await conn.fetchval(text, chunk.since, chunk.until, timeout=STATEMENT_SECONDS)
+    if count != rows:
+        raise ArchiveError(f"{chunk.name} has {count} rows, but {rows} were read")
+
+
+async def _fill(conn: Connection, store: Store, chunk: Chunk, terms: Terms) -> tuple[int, int]:
+    """Bring all rows of a chunk into the archive; return how many it has, how many were new."""
     parts = await asyncio.to_thread(manifest.load, store)
     await asyncio.to_thread(_sweep, store, chunk, parts)
     known = manifest.select(parts, chunk.table, chunk.since, chunk.until)
     for part in known:
         await asyncio.to_thread(check_part, store, part)
-    seen, written = Digest(), 0
-    for since, until in cut_into_days(chunk.since, chunk.until):
-        of_day = manifest.select(known, chunk.table, since, until)
-        digest, new = await _fill_day(conn, store, chunk, since, until, of_day, terms)
-        if new:
-            await asyncio.to_thread(manifest.add, store, new)
-        seen += digest
-        written += sum(part.rows for part in new)
-    return seen, written
+    origin = Origin(terms.database, chunk.short_name, terms.now)
+    first = 1 + max((part.number for part in known if part.chunk == origin.chunk), default=0)
+    lots = await _write_lots(conn, store, chunk, known, origin, first, terms.lot_bytes)
+    new = [part for _, parts in lots for part in parts]
+    if new:
+        await asyncio.to_thread(manifest.add, store, new)
+    return sum(rows for rows, _ in lots), sum(part.rows for part in new)
 
 
-async def _fill_day(
+async def _write_lots(
     conn: Connection,
     store: Store,
     chunk: Chunk,
-    since: datetime,
-    until: datetime,
     known: Sequence[Part],
-    terms: Terms,
-) -> tuple[Digest, list[Part]]:
-    """Write what the archive does not have of a day; the manifest does not know of it yet."""
-    origin = Origin(terms.database, chunk.short_name, terms.now)
-    number = max((part.number for part in known if part.chunk == origin.chunk), default=0)
-    seen = Digest()
-    writing: list[asyncio.Task[Part | None]] = []
+    origin: Origin,
+    first: int,
+    lot_bytes: int,
+) -> list[tuple[int, list[Part]]]:
+    """Write lot after lot, one while the next is read; return rows and parts of each."""
+    writing: list[asyncio.Task[tuple[int, list[Part]]]] = []
+
+    async def take(text: bytes) -> None:
+        await asyncio.gather(*writing)
+        number = first + len(writing)
+        write = partial(write_lot, store, chunk.table, text, known, origin, number)
+        writing.append(asyncio.create_task(asyncio.to_thread(write)))
+
     try:
-        async with aclosing(extract(conn, chunk.table, since, until, terms.part_rows)) as lots:
-            async for rows, digest in lots:
-                seen += digest
-                number += 1
-                await asyncio.gather(*writing)  # one is written while the next one is read
-                write = partial(write_new, store, chunk.table, rows, known, origin, number)
-                writing.append(asyncio.create_task(asyncio.to_thread(write)))
-        return seen, [part for part in await asyncio.gather(*writing) if part is not None]
+        await extract(conn, chunk.table, chunk.since, chunk.until, take, lot_bytes)
+        return await asyncio.gather(*writing)
     finally:
         if writing:  # nothing is written any more when somebody else may
             await asyncio.wait(writing)
@@ -216,31 +239,6 @@ def _sweep(store: Store, chunk: Chunk, parts: Sequence[Part]) -> None:
     for path in store.find(chunk.table.folder):
         if f"part-{chunk.short_name}-" in path and path not in known:
             store.remove(path)
-
-
-async def _drop_patiently(conn: Connection, chunk: Chunk, seen: Digest, terms: Terms) -> Fate:
-    for _ in range(TRIES):
-        try:
-            return await _drop(conn, chunk, seen, terms)
-        except asyncpg.LockNotAvailableError:
-            await asyncio.sleep(terms.lock_seconds)  # let those through who wait behind us
-    return Fate.IN_USE
-
-
-async def _drop(conn: Connection, chunk: Chunk, seen: Digest, terms: Terms) -> Fate:
-    """Drop a chunk if it is what it was when it was read; nobody can write to it meanwhile."""
-    span = (chunk.since, chunk.until)
-    async with conn.transaction():
-        await conn.execute(query("archive.wait_at_most"), f"{terms.lock_seconds * 1000:.0f}ms")
-        await conn.execute(query("archive.hold").format(name=chunk.name))
-        if await read_digest(conn, chunk.table, *span) != seen:
-            return Fate.CHANGING
-        await conn.execute(query("archive.record"), chunk.name, *span, seen.rows, terms.now)
-        text = query("archive.drop")
-        dropped = await conn.fetch(text, chunk.table.name, *span, timeout=STATEMENT_SECONDS)
-        if len(dropped) != 1:  # another one would go unseen
-            raise ArchiveError(f"{chunk.name} cannot be dropped alone")
-    return Fate.DROPPED
 
 
 def _check_owner(parts: Sequence[Part], database: UUID) -> None:

@@ -7,9 +7,8 @@ _manifest.jsonl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -31,13 +30,11 @@ class Table:
         name: The hypertable.
         folder: Its folder in the archive; also the ending of the names of its queries.
         schema: Columns of its files. Ids are texts, `extra` is a JSON object of numbers.
-        sparse: Columns that are null in nearly every row.
     """
 
     name: str
     folder: str
     schema: pl.Schema
-    sparse: frozenset[str]
 
 
 _SLOT: Final = {
@@ -60,7 +57,6 @@ SAMPLES: Final = Table(
             "extra": pl.String(),
         }
     ),
-    frozenset({"deployment_id", "phase", "sequence_index", "extra"}),
 )
 MISSED: Final = Table(
     "missed_slots",
@@ -74,19 +70,9 @@ MISSED: Final = Table(
             "detail": pl.String(),
         }
     ),
-    frozenset({"deployment_id", "phase", "sequence_index"}),
 )
 TABLES: Final = (SAMPLES, MISSED)
 FOLDERS: Final = {table.folder: table for table in TABLES}
-
-
-def cut_into_days(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the days (UTC) of `since` <= t < `until`, the first and the last perhaps in part."""
-    start = since
-    while start < until:
-        midnight = datetime.combine(start.astimezone(UTC), time(), UTC) + timedelta(days=1)
-        yield start, min(midnight, until)
-        start = midnight
 
 
 def name_part(table: Table, at: datetime, chunk: str, number: int) -> str:

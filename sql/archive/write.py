@@ -13,6 +13,7 @@ from uuid import UUID
 import polars as pl
 
 from core.errors import ArchiveError
+from sql.archive.extract import shape
 from sql.archive.layout import KEY, VERSION, Table, name_part
 from sql.archive.manifest import Part
 from sql.archive.store import Store
@@ -37,44 +38,48 @@ class Origin:
     at: datetime
 
 
-def write_new(
-    store: Store,
-    table: Table,
-    rows: pl.DataFrame,
-    known: Sequence[Part],
-    origin: Origin,
-    number: int,
-) -> Part | None:
-    """Write the rows that the archive does not have.
+def write_lot(
+    store: Store, table: Table, text: bytes, known: Sequence[Part], origin: Origin, number: int
+) -> tuple[int, list[Part]]:
+    """Write of some rows those that the archive does not have, a part for every day.
 
     Args:
         store: Where to.
         table: What they are.
-        rows: Sorted rows of one day.
+        text: Rows as `extract` hands them over.
         known: Parts that may have some of them; their content is sound.
         origin: Where they come from.
-        number: Of the part among those of this chunk and day.
+        number: Of these parts among those of the chunk.
 
     Returns:
-        The part; it belongs to the archive when the manifest says so. None if all were known.
+        How many rows it were, and the parts; they belong to the archive when the manifest says so.
 
     Raises:
-        ArchiveError: It cannot be written, does not read back as it was, or the archive has other
-            values for a slot.
+        ArchiveError: They cannot be written, do not read back as they were, or the archive has
+            other values for a slot.
     """
-    new = _leave_out_known(store, rows, known) if known else rows
-    if new.is_empty():
-        return None
-    content = _encode(table, new)
-    path = name_part(table, new.item(0, "slot_at"), origin.chunk, number)
+    rows = shape(table, text)
+    parts = []
+    for (day,), part_rows in rows.group_by(pl.col("slot_at").dt.date(), maintain_order=True):
+        there = [part for part in known if part.day == day]
+        new = _leave_out_known(store, part_rows, there) if there else part_rows
+        if len(new):
+            parts.append(_write(store, table, new, origin, number))
+    return len(rows), parts
+
+
+def _write(store: Store, table: Table, rows: pl.DataFrame, origin: Origin, number: int) -> Part:
+    """Write rows of one day as a part."""
+    content = _encode(table, rows)
+    slots = rows["slot_at"]
+    path = name_part(table, slots[0], origin.chunk, number)
     store.write(path, content)
-    if not new.equals(decode(store.read(path))):
+    if not rows.equals(decode(store.read(path))):
         raise ArchiveError(f"{path} does not read back as it was written")
-    slots = new["slot_at"]
     return Part(
         version=VERSION,
         path=path,
-        rows=new.height,
+        rows=len(rows),
         min_slot_at=slots.min(),
         max_slot_at=slots.max(),
         bytes=len(content),

@@ -15,93 +15,33 @@ SELECT format('%I.%I', c.chunk_schema, c.chunk_name) AS name, c.chunk_name AS sh
                       AND (r.day + 1)::timestamp AT TIME ZONE 'UTC' > c.range_start)
  ORDER BY c.range_start
 
+-- name: set_up
+-- For this transaction: values come as they are, whatever the role says; it may take its time.
+SELECT set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
+       set_config('statement_timeout', '0', true),
+       set_config('idle_in_transaction_session_timeout', '0', true),
+       set_config('lock_timeout', $1, true)
+
 -- name: read_samples
--- A row per service, whose cells are columns in the order of their slots, in wire format (see
--- sql/frames.py). Of the five numbers come those that are there, and the slots of the others
--- (*_gaps); of what is null nearly everywhere, the values and their slots (*_at). The digest is that
--- of `digest_samples`.
-SELECT project_id::text AS project_id, env, count(*) AS rows,
-       bit_xor(hash_record_extended((slot_at, collected_at, project_id, env, deployment_id, phase,
-                                     sequence_index, requests_per_sec, latency_p95, error_rate,
-                                     cpu_usage, memory_usage, extra), 0)) AS digest,
-       string_agg(timestamptz_send(slot_at), NULL) AS slot_at,
-       string_agg(timestamptz_send(collected_at), NULL) AS collected_at,
-       string_agg(float8send(requests_per_sec), NULL) AS requests_per_sec,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE requests_per_sec IS NULL)
-           AS requests_per_sec_gaps,
-       string_agg(float8send(latency_p95), NULL) AS latency_p95,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE latency_p95 IS NULL)
-           AS latency_p95_gaps,
-       string_agg(float8send(error_rate), NULL) AS error_rate,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE error_rate IS NULL)
-           AS error_rate_gaps,
-       string_agg(float8send(cpu_usage), NULL) AS cpu_usage,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE cpu_usage IS NULL)
-           AS cpu_usage_gaps,
-       string_agg(float8send(memory_usage), NULL) AS memory_usage,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE memory_usage IS NULL)
-           AS memory_usage_gaps,
-       array_agg(deployment_id::text) FILTER (WHERE deployment_id IS NOT NULL) AS deployment_id,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE deployment_id IS NOT NULL)
-           AS deployment_id_at,
-       array_agg(phase) FILTER (WHERE phase IS NOT NULL) AS phase,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE phase IS NOT NULL) AS phase_at,
-       array_agg(sequence_index) FILTER (WHERE sequence_index IS NOT NULL) AS sequence_index,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE sequence_index IS NOT NULL)
-           AS sequence_index_at,
-       array_agg(extra::text) FILTER (WHERE extra IS NOT NULL) AS extra,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE extra IS NOT NULL) AS extra_at
-  FROM (SELECT *
-          FROM metric_samples
-         WHERE slot_at >= $1 AND slot_at < $2
-         ORDER BY project_id, env, slot_at) AS s
- GROUP BY project_id, env
-
--- name: read_missed
-SELECT project_id::text AS project_id, env, count(*) AS rows,
-       bit_xor(hash_record_extended((slot_at, missed_at, project_id, env, deployment_id, phase,
-                                     sequence_index, code, detail), 0)) AS digest,
-       string_agg(timestamptz_send(slot_at), NULL) AS slot_at,
-       string_agg(timestamptz_send(missed_at), NULL) AS missed_at,
-       array_agg(deployment_id::text) FILTER (WHERE deployment_id IS NOT NULL) AS deployment_id,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE deployment_id IS NOT NULL)
-           AS deployment_id_at,
-       array_agg(phase) FILTER (WHERE phase IS NOT NULL) AS phase,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE phase IS NOT NULL) AS phase_at,
-       array_agg(sequence_index) FILTER (WHERE sequence_index IS NOT NULL) AS sequence_index,
-       string_agg(timestamptz_send(slot_at), NULL) FILTER (WHERE sequence_index IS NOT NULL)
-           AS sequence_index_at,
-       array_agg(code) AS code,
-       array_agg(detail) AS detail
-  FROM (SELECT *
-          FROM missed_slots
-         WHERE slot_at >= $1 AND slot_at < $2
-         ORDER BY project_id, env, slot_at) AS s
- GROUP BY project_id, env
-
--- name: digest_samples
--- Stands for all rows of a span: it changes with every row that comes, goes or changes.
-SELECT count(*) AS rows,
-       coalesce(bit_xor(hash_record_extended(
-           (slot_at, collected_at, project_id, env, deployment_id, phase, sequence_index,
-            requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage, extra), 0)), 0)
-           AS digest
+-- In the order of the disk: sorting costs the server more than all the rest. Moments in wire format
+-- (see sql/frames.py), which is cheaper to write and to read than text.
+SELECT timestamptz_send(slot_at) AS slot_at, timestamptz_send(collected_at) AS collected_at,
+       project_id, env, deployment_id, phase, sequence_index, requests_per_sec, latency_p95,
+       error_rate, cpu_usage, memory_usage, extra
   FROM metric_samples
  WHERE slot_at >= $1 AND slot_at < $2
 
--- name: digest_missed
-SELECT count(*) AS rows,
-       coalesce(bit_xor(hash_record_extended(
-           (slot_at, missed_at, project_id, env, deployment_id, phase, sequence_index, code,
-            detail), 0)), 0) AS digest
+-- name: read_missed
+SELECT timestamptz_send(slot_at) AS slot_at, timestamptz_send(missed_at) AS missed_at,
+       project_id, env, deployment_id, phase, sequence_index, code, detail
   FROM missed_slots
  WHERE slot_at >= $1 AND slot_at < $2
 
--- name: sort_in
-SELECT set_config('work_mem', $1, true)
+-- name: count_samples
+SELECT count(*) FROM metric_samples WHERE slot_at >= $1 AND slot_at < $2
 
--- name: wait_at_most
-SELECT set_config('lock_timeout', $1, true)
+-- name: count_missed
+SELECT count(*) FROM missed_slots WHERE slot_at >= $1 AND slot_at < $2
 
 -- name: hold
 -- Against whoever writes; readers go on. The name is quoted by the server.

@@ -3,7 +3,7 @@
     python -P tests/benchmarks/archive.py [--quick]
 
 Out: `archive.expire.run` of one chunk, from the first read until it is dropped: written, synced,
-read back, compared under a lock. Beside it `COPY chunk TO STDOUT` into a file that is synced. Both
+read back, compared. Beside it `COPY chunk TO STDOUT` into a file that is synced. Both
 on the same chunk, filled anew in the order of time before each round, in turn. In: `restore` of
 all its days. Memory: the peak of `seqpulse archive run`, a process of its own, for one chunk and
 for one three times as large.

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import duckdb
 import polars as pl
 import pytest
@@ -21,9 +22,10 @@ from core.types import METRICS, Project
 from sql import archive, locks
 from sql.archive import expire, manifest
 from sql.archive.expire import Fate, Outcome
-from sql.archive.extract import Digest, extract, read_digest
-from sql.archive.layout import KEY, MISSED, SAMPLES, TABLES
+from sql.archive.extract import extract, shape
+from sql.archive.layout import KEY, SAMPLES, TABLES
 from sql.archive.store import Folder, Store
+from sql.texts import query
 from tests.history import KEEP, NOW, START, archived, fill, stored
 
 OTHER = UUID(int=7)
@@ -139,58 +141,56 @@ async def test_a_second_run_has_nothing_to_do(
     assert parts_of(store) == before
 
 
-@pytest.mark.parametrize("lot_rows", [1, 50, 119, 120, 10_000])
+@pytest.mark.parametrize("lot_bytes", [1, 5_000, 50_000_000])
 async def test_rows_come_in_lots_of_bounded_size_and_all_of_them(
-    conn: Connection, project: Project, lot_rows: int
+    conn: Connection, store: Folder, lot_bytes: int
 ) -> None:
-    await fill(conn, [project.id, *(UUID(int=place) for place in range(1, 20))], [0], slots=4)
-    end = START + timedelta(days=1)
-    lots = [lot async for lot in extract(conn, SAMPLES, START, end, lot_rows)]
-    services, most = 16, 4  # fetched at once; rows of each
-    assert all(len(rows) < lot_rows + services * most for rows, _ in lots)
-    assert pl.concat([rows for rows, _ in lots]).equals(await stored(conn))
-    assert sum((digest for _, digest in lots), Digest()) == await read_digest(
-        conn, SAMPLES, START, end
-    )
+    await fill(conn, [UUID(int=place) for place in range(8)], range(7), slots=24)
+    before = await stored(conn)
+    lots: list[bytes] = []
+
+    async def take(text: bytes) -> None:
+        lots.append(text)
+
+    async with conn.transaction():
+        await conn.execute(query("archive.set_up"), "1s")
+        await extract(conn, SAMPLES, START, START + timedelta(days=7), take, lot_bytes)
+    received = 300_000  # bytes of the driver, at most, beyond what was asked for
+    assert all(len(lot) < lot_bytes + received for lot in lots)
+    assert (len(lots) == 1) == (lot_bytes > received)
+    assert pl.concat([shape(SAMPLES, lot) for lot in lots]).sort(KEY).equals(before)
+    outcomes = await expire.run(conn, store, NOW, KEEP, lot_bytes=lot_bytes)
+    assert fates(outcomes) == ["dropped", "dropped"]
+    assert archived(store.root).equals(before)
+
+
+async def test_a_role_that_wants_rounded_numbers_does_not_get_them(
+    conn: Connection, project: Project, store: Folder
+) -> None:
+    await fill(conn, [project.id], [0])
+    before = await stored(conn)
+    await conn.execute("SET extra_float_digits = 0; SET bytea_output = 'escape'")
+    await conn.execute("SET datestyle = 'German'; SET timezone = 'Asia/Tokyo'")
+    assert fates(await run(conn, store)) == ["dropped", "dropped"]
+    assert archived(store.root).equals(before)
 
 
 async def test_parts_of_a_later_run_take_nobody_elses_place(
     conn: Connection, pool: Pool, project: Project, store: Folder
 ) -> None:
-    """A day comes in three lots; later there are new rows in the third, then in the second."""
-    even = [UUID(int=place) for place in range(2, 24, 2)]
-    await fill(conn, even, [0], slots=1)
+    await fill(conn, [OTHER], [0], slots=1)
     async with pool.acquire() as reader, reader.transaction():
         await reader.execute("LOCK TABLE metric_samples, missed_slots IN ACCESS SHARE MODE")
-        for projects in (even, [UUID(int=50)], [UUID(int=15)]):
+        for projects in ([OTHER], [UUID(int=50)], [UUID(int=15)]):
             await fill(conn, projects, [0], slots=1)
-            await expire.run(conn, store, NOW, KEEP, lock_seconds=0.01, part_rows=1)
+            await expire.run(conn, store, NOW, KEEP, lock_seconds=0.01, lot_bytes=1_000)
             parts = manifest.load(store)
             assert len({part.path for part in parts}) == len(parts)
-    assert len([path for path in parts_of(store) if path.startswith("samples/")]) == 5
     before = await stored(conn)
     assert fates(await run(conn, store)) == ["dropped", "dropped"]
     assert archived(store.root).equals(before)
-    assert len(before) == 39
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "DELETE FROM metric_samples WHERE slot_at = (SELECT min(slot_at) FROM metric_samples)",
-        "UPDATE metric_samples SET phase = 'pre' WHERE slot_at < '2026-01-02'",
-        "UPDATE metric_samples SET cpu_usage = 1 WHERE slot_at < '2026-01-02'",
-        "UPDATE metric_samples SET extra = '{\"a\": 9}' WHERE slot_at < '2026-01-02'",
-        "INSERT INTO metric_samples (slot_at, project_id, env) SELECT slot_at, project_id, 'new'"
-        " FROM metric_samples LIMIT 1",
-    ],
-)
-async def test_whatever_changes_is_seen(conn: Connection, project: Project, change: str) -> None:
-    await fill(conn, [project.id], [0, 1])
-    span = (START, START + timedelta(days=7))
-    before = await read_digest(conn, SAMPLES, *span)
-    await conn.execute(change)
-    assert await read_digest(conn, SAMPLES, *span) != before
+    assert len(before) == 9
+    assert len([path for path in parts_of(store) if path.startswith("samples/")]) == 3
 
 
 class Busy(Folder):
@@ -212,31 +212,28 @@ class Busy(Folder):
             asyncio.run_coroutine_threadsafe(happening, self.__dict__["loop"]).result(10)
 
 
-async def test_a_row_that_comes_between_reading_and_dropping_is_archived_too(
+async def test_nobody_adds_a_row_between_reading_and_dropping(
     conn: Connection, pool: Pool, project: Project, store: Folder
 ) -> None:
     await fill(conn, [project.id], [0])
-    busy = Busy(store.root, lambda: fill(pool_conn, [OTHER], [0]), times=1)
-    async with pool.acquire() as pool_conn:
-        outcomes = await run(conn, busy)
-    assert fates(outcomes) == ["dropped", "dropped"]
-    assert [(each.rows, each.written) for each in outcomes] == [(120, 120)] * 2
-    assert len(archived(store.root)) == len(archived(store.root, MISSED)) == 120
-
-
-async def test_a_chunk_that_keeps_changing_is_left_for_the_next_time(
-    conn: Connection, pool: Pool, project: Project, store: Folder
-) -> None:
-    await fill(conn, [project.id], [0])
-    others = (UUID(int=place) for place in range(9))
-    async with pool.acquire() as pool_conn:
-        busy = Busy(store.root, lambda: fill(pool_conn, [next(others)], [0]), times=expire.TRIES)
-        first, _ = await run(conn, busy)
-    assert first.fate is Fate.CHANGING
     before = await stored(conn)
-    assert len(before) == 60 * (1 + expire.TRIES)
-    assert fates(await run(conn, store)) == ["dropped"]
-    assert archived(store.root).equals(before)
+    refused: list[bool] = []
+
+    async def add() -> None:
+        await writer.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await fill(writer, [OTHER], [0])
+        refused.append(True)
+
+    async with pool.acquire() as writer:
+        outcomes = await run(conn, Busy(store.root, add, times=1))
+        assert fates(outcomes) == ["dropped", "dropped"]
+        assert refused == [True]
+        assert archived(store.root).equals(before)
+        await fill(writer, [OTHER], [0])  # into a new chunk: in its turn
+    both = pl.concat([before, await stored(conn)]).sort(KEY)
+    assert set(fates(await run(conn, store))) == {"dropped"}
+    assert archived(store.root).equals(both)
 
 
 async def test_rows_that_are_not_committed_yet_are_waited_for(
@@ -255,7 +252,7 @@ async def test_rows_that_are_not_committed_yet_are_waited_for(
     assert archived(store.root).equals(before)
 
 
-async def test_readers_are_not_kept_out_while_the_chunk_is_compared(
+async def test_readers_are_not_kept_out(
     conn: Connection, pool: Pool, project: Project, store: Folder
 ) -> None:
     await fill(conn, [project.id], [0])

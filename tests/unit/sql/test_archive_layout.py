@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.errors import ArchiveError
 from sql.archive import manifest, scan
-from sql.archive.layout import MISSED, SAMPLES, cut_into_days
+from sql.archive.layout import MISSED, SAMPLES
 from sql.archive.manifest import Part
 from sql.archive.store import Folder, open_store
 
@@ -117,16 +115,3 @@ def test_an_archive_that_is_not_there_is_not_an_empty_one(tmp_path: Path) -> Non
         scan(str(tmp_path))
     manifest.create(Folder(tmp_path))
     assert scan(f"file://{tmp_path}", MISSED).collect().schema == MISSED.schema
-
-
-@given(
-    st.timedeltas(timedelta(0), timedelta(days=3)),
-    st.timedeltas(timedelta(microseconds=1), timedelta(days=9)),
-)
-def test_days_follow_one_another_and_end_at_midnight(after: timedelta, length: timedelta) -> None:
-    since, until = START + after, START + after + length
-    days = list(cut_into_days(since, until))
-    assert [days[0][0], *(day[1] for day in days)] == [*(day[0] for day in days), until]
-    for first, last in days:
-        assert timedelta(0) < last - first <= timedelta(days=1)
-        assert first.date() == (last - timedelta(microseconds=1)).date()
