@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.state import ConnectionDep
-from sql import installation, migrate
+from sql import edition, installation, migrate
 
 router = APIRouter(tags=["health"])
 
@@ -22,3 +22,9 @@ async def readyz(conn: ConnectionDep) -> dict[str, str]:
     await migrate.check(conn)
     await installation.check_writable(conn)
     return {"status": "ok"}
+
+
+@router.get("/health")
+async def health(conn: ConnectionDep) -> dict[str, str]:
+    """Say the same as /readyz, and which edition of TimescaleDB the database is."""
+    return {**await readyz(conn), "edition": await edition.find(conn)}

@@ -25,8 +25,6 @@ log = structlog.get_logger(__name__)
 PUSHES_PER_MINUTE: Final = 60
 MAX_ROWS: Final = 10_000
 MAX_REFUSALS: Final = 100
-MAX_AGE: Final = timedelta(days=30)
-"""What is older comes by `seqpulse import`: every week of rows makes a chunk of the table."""
 BODY_SECONDS: Final = 30.0
 SMALL_BYTES: Final = 256 * 1024
 """Read at once, in a few milliseconds; a thread would only fight with the loop for the interpreter.
@@ -81,7 +79,8 @@ async def push(
         body = unpack(await _read(request), encoding)
         async with state.pool.acquire(timeout=5) as conn:
             now = await bulk.read_clock(conn)
-            bounds = rows.Bounds(now - MAX_AGE, now + rows.MAX_AHEAD)
+            oldest = now - timedelta(days=state.settings.keep_samples_days)
+            bounds = rows.Bounds(oldest, now + rows.MAX_AHEAD)
             read = partial(_parse, SPLIT[media_type], body, env, bounds)
             batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
             stored = await bulk.write(conn, project.id, batch.rows) if len(batch.rows) else 0

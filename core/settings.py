@@ -109,6 +109,15 @@ class Settings(BaseSettings):
         50, gt=0, le=100_000, description="reads of one host by all workers together"
     )
 
+    keep_samples_days: int = Field(30, ge=8, le=36_500, description="samples and missed slots")
+    keep_samples_5m_days: int = Field(180, ge=8, le=36_500, description="five-minute rollup")
+    keep_samples_1h_days: int = Field(1826, ge=8, le=36_500, description="hourly rollup")
+    keep_runs_days: int = Field(30, ge=1, le=36_500, description="jobs that are done")
+    chunk_days: int = Field(7, ge=1, le=30, description="span of one chunk of samples")
+    compress_after_days: int = Field(
+        7, ge=1, le=36_500, description="age at which chunks are compressed (Community edition)"
+    )
+
     @field_validator(
         "collect_retry_seconds",
         "shadow_policies",
@@ -161,6 +170,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SEQPULSE_BASELINE_INTERVAL_SECONDS must be at least half of SEQPULSE_SLOT_SECONDS:"
                 " more baseline reads would use up the reads a plan allows per slot"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keep_rollups_longer(self) -> Self:
+        if not self.keep_samples_days <= self.keep_samples_5m_days <= self.keep_samples_1h_days:
+            raise ValueError(
+                "SEQPULSE_KEEP_SAMPLES_DAYS, _5M_DAYS and _1H_DAYS must not decrease: a rollup "
+                "outlives what it was made of"
             )
         return self
 

@@ -16,11 +16,14 @@ import structlog
 from core.database import Connection, Pool
 from scheduler import queue
 from scheduler.jobs import Job, JobKind, NewJob, Outcome, Priority, Status
-from sql import bulk, projects, samples
+from sql import bulk, locks, projects, rollups, samples
+from sql.texts import query
 
 log = structlog.get_logger(__name__)
 
 NO_ENV = ""
+BUSY_SECONDS = 5.0
+"""After so long it is tried again while somebody is rolling up history."""
 
 
 async def delete(conn: Connection, project_id: UUID) -> None:
@@ -46,10 +49,17 @@ async def delete(conn: Connection, project_id: UUID) -> None:
 
 
 async def remove_samples(job: Job, pool: Pool) -> Outcome:
-    """Remove samples and missed slots of a project that is gone."""
+    """Remove samples and missed slots of a project that is gone, and what was rolled up of them."""
     async with pool.acquire() as conn:
         count = 0
         for since, until in await samples.list_chunks(conn):
             count += await samples.remove(conn, job.project_id, since, until)
+        # Whoever is rolling up may still see samples that are gone: the last word must be ours.
+        if not await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
+            return Outcome(Status.RETRY, BUSY_SECONDS, "history is being rolled up")
+        try:
+            await rollups.remove(conn, job.project_id)
+        finally:
+            await conn.execute(query("locks.unlock"), locks.LEADER, locks.HOUSE)
     log.info("samples_removed", count=count)
     return Outcome(Status.COMPLETED)

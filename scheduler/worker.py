@@ -22,7 +22,7 @@ import structlog
 from core.database import DATABASE_ERRORS
 from core.errors import DatabaseError
 from core.types import CollectCode, MissedSlot
-from scheduler import queue, upkeep
+from scheduler import house, queue, upkeep
 from scheduler.jobs import Job, Outcome, Settlement, Status
 from scheduler.session import Session, open_session, surviving
 
@@ -62,6 +62,7 @@ class Options:
         reap_seconds: How often it looks whether another worker died, unless nobody has work.
         silent_seconds: A worker that has said nothing to the database for so long is cut off.
         grace_seconds: Time that running jobs get when it stops; the rest is handed back.
+        rules: How house is kept.
     """
 
     concurrency: int = 500
@@ -69,6 +70,7 @@ class Options:
     reap_seconds: float = 0.4
     silent_seconds: float = 30.0
     grace_seconds: float = 15.0
+    rules: house.Rules = field(default_factory=house.Rules)
 
 
 async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -> None:
@@ -83,7 +85,7 @@ async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -
     Raises:
         SettingsError: Something between us and the server shares sessions among clients.
     """
-    house = asyncio.create_task(upkeep.keep_house_regularly(url))
+    keeping = asyncio.create_task(house.keep_regularly(url, options.rules))
     try:
         while not stop.is_set():
             try:
@@ -95,8 +97,8 @@ async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
     finally:
-        house.cancel()
-        await asyncio.gather(house, return_exceptions=True)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
     log.info("worker_stopped")
 
 

@@ -17,7 +17,7 @@ UPKEEP: Final = 2
 """Role under LEADER: looking after the workers, for the length of one statement."""
 
 HOUSE: Final = 3
-"""Role under LEADER: the slow, rare part of the upkeep."""
+"""Role under LEADER: keeping house, history above all."""
 
 ARCHIVE: Final = 4
 """Role under LEADER: changing the archive, or bringing something back from it."""

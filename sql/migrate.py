@@ -96,7 +96,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
         MigrationError: The schema and this code do not fit together, or a migration failed.
     """
     migrations = shipped() if migrations is None else migrations
-    async with _alone(connection):
+    async with alone(connection):
         await ensure_extension(connection)
         await connection.execute(query("migrations.create_ledger"))
         todo = await pending(connection, migrations)
@@ -157,7 +157,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 
 
 @asynccontextmanager
-async def _alone(connection: Connection) -> AsyncIterator[None]:
+async def alone(connection: Connection) -> AsyncIterator[None]:
     """Hold the migration lock; see the module docstring for why it is polled."""
     give_up_at = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while not await connection.fetchval(query("locks.try_lock"), locks.LEADER, locks.MIGRATION):

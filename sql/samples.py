@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from core.database import Connection
 from core.types import METRICS, MissedSlot, Reading, Sample, Slot
 from sql.texts import query
+
+SLOTS: Final = ("metric_samples", "missed_slots")
+"""Hypertables of slots."""
 
 
 def _slot_columns(slots: Sequence[Slot]) -> list[list[object]]:
@@ -58,9 +62,15 @@ async def has_any(conn: Connection, project_id: UUID, env: str) -> bool:
     return found
 
 
-async def list_chunks(conn: Connection) -> list[tuple[datetime, datetime]]:
-    """Return the spans of slot_at the tables are cut into, the oldest first."""
-    return [(row[0], row[1]) for row in await conn.fetch(query("samples.chunks"))]
+async def list_chunks(conn: Connection, *tables: str) -> list[tuple[datetime, datetime]]:
+    """Return the spans of time hypertables are cut into, the oldest first.
+
+    Args:
+        conn: Connection.
+        *tables: Names of hypertables; none: samples and missed slots.
+    """
+    names = list(tables or SLOTS)
+    return [(row[0], row[1]) for row in await conn.fetch(query("samples.chunks"), names)]
 
 
 async def remove(conn: Connection, project_id: UUID, since: datetime, until: datetime) -> int:

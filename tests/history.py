@@ -12,7 +12,6 @@ from uuid import UUID
 import polars as pl
 
 from core.database import Connection
-from core.types import METRICS
 from sql import archive
 from sql.archive.layout import KEY, SAMPLES, Table
 
@@ -21,6 +20,11 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = START + timedelta(days=37)
 """That chunk is 30 days old."""
 KEEP = timedelta(days=30)
+
+SETTLE = """
+UPDATE history_edges SET samples_since = '2030-01-01', rolled_5m_until = '2030-01-01',
+                         rolled_1h_until = '2030-01-01'
+"""
 
 ENVS = ("prod", "", 'a "quoted", one\nwith a line break \\ and é')
 EXTRAS = ({"queue_depth": 3.5}, {"a": 1, "b": None}, {"text": 'a "quote", \\ and é'})
@@ -57,9 +61,15 @@ async def fill(
     *,
     slots: int = 20,
     seed: int = 1,
+    settled: bool = True,
 ) -> None:
-    """Store rows of the given days after `START`, in the order of time; again: nothing new."""
+    """Store rows of the given days after `START`, in the order of time; again: nothing new.
+
+    Unless told otherwise, they count as rolled up and final.
+    """
     chance = random.Random(seed)
+    if settled:
+        await conn.execute(SETTLE)
     for make, table in ((sample, "metric_samples"), (missed, "missed_slots")):
         rows = [
             make(chance, project, env, START + timedelta(days=day, hours=slot, microseconds=slot))
@@ -85,8 +95,3 @@ async def stored(conn: Connection, table: Table = SAMPLES) -> pl.DataFrame:
 def archived(place: Path | str, table: Table = SAMPLES) -> pl.DataFrame:
     """All rows of an archive, sorted by their key."""
     return archive.scan(str(place), table).collect().sort(KEY)
-
-
-def metrics_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """The five numbers."""
-    return rows.select(METRICS)

@@ -18,13 +18,13 @@ from core.cli import wiring
 from core.database import Connection
 from core.errors import InvalidInputError, SettingsError
 from core.settings import Settings
-from sql import bulk
+from scheduler import house
+from sql import bulk, retention
 from sql.archive import expire, manifest, restore, verify
 from sql.archive.expire import Chunk, Fate, Outcome
 from sql.archive.manifest import Part
 from sql.archive.store import Store, open_store
 
-KEEP_DAYS: Final = 30
 RESTORED_DAYS: Final = 7
 NOT_ALL: Final = 3
 """Exit code: a chunk was not dropped, or a file is not what it should be."""
@@ -41,22 +41,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 @app.command()
 def run(
     url: Url = None,
-    keep_days: Annotated[int, typer.Option(min=1, help="Age of what stays.")] = KEEP_DAYS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
 ) -> None:
     """Write what is too old into the archive, and drop it from the database.
 
-    Exit code 3 if something could not be dropped: nothing of it is lost, do it again.
+    Workers do it once an hour. Exit code 3 if something could not be dropped: nothing of it is
+    lost, do it again.
     """
     logs.configure("error")
-    store = _open(url)
-    keep = timedelta(days=keep_days)
+    place = _choose(url)
 
-    async def find(conn: Connection, _settings: Settings) -> list[Chunk]:
+    async def find(conn: Connection, settings: Settings) -> list[Chunk]:
+        keep = retention.choose(settings).samples
         return await expire.find_expired(conn, await bulk.read_clock(conn), keep)
 
-    async def work(conn: Connection, _settings: Settings) -> list[Outcome]:
-        return await expire.run(conn, store, await bulk.read_clock(conn), keep)
+    async def work(conn: Connection, settings: Settings) -> list[Outcome]:
+        rules = house.choose(settings.model_copy(update={"archive_url": place}))
+        return await house.tidy_now(conn, rules)
 
     if dry_run:
         for chunk in wiring.with_connection(find):
@@ -124,11 +125,15 @@ def bring_back(
     typer.echo(f"rows {done.rows}, stored {done.stored}")
 
 
-def _open(url: str | None) -> Store:
+def _choose(url: str | None) -> str:
     place = url or configuration.load().archive_url
     if not place:
         raise SettingsError("SEQPULSE_ARCHIVE_URL is not set: name a folder or a URL, or use --url")
-    return open_store(place)
+    return place
+
+
+def _open(url: str | None) -> Store:
+    return open_store(_choose(url))
 
 
 def _parse_days(days: str) -> tuple[date, date]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -11,13 +13,20 @@ from core.cli import wiring
 from core.database import Connection
 from core.errors import EmbeddedError, SettingsError
 from core.settings import Settings, load
-from sql import embedded
+from sql import bulk, edition, embedded, holds
+from sql import retention as keeping
+from sql.edition import Edition
 from sql.embedded.install import find_installation, program
 from sql.embedded.psql import connect_with, split_password
 from sql.texts import query
 
 NOT_RUNNING = 3
 """Exit code of `status`, the one of `pg_ctl status` too."""
+
+DOES = {
+    Edition.COMMUNITY: "compressed and dropped by the database itself",
+    Edition.APACHE: "not compressed (the archive takes its place), dropped by the workers",
+}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -85,6 +94,44 @@ def url() -> None:
     typer.echo(wiring.database_url(load()))
 
 
+@app.command()
+def retention() -> None:
+    """Tell what is too old to be kept and how much room it takes; change nothing."""
+
+    async def work(conn: Connection, settings: Settings) -> None:
+        keep = keeping.choose(settings)
+        now = await bulk.read_clock(conn)
+        for table, age in keep.tables.items():
+            chunks = await keeping.expired_chunks(conn, now, keep, table)
+            room = sum(chunk.bytes for chunk in chunks)
+            typer.echo(
+                f"{table:<15}kept {age.days:>5} days  {len(chunks):>5} chunks to go  "
+                f"{room / 2**20:>10.1f} MiB" + (f"  until {chunks[-1].until}" if chunks else "")
+            )
+        if keep.archived:
+            typer.echo("samples and missed slots go when they are archived (seqpulse archive run)")
+
+    wiring.with_connection(work)
+
+
+@app.command()
+def hold(
+    deployment: Annotated[UUID, typer.Argument(help="Id of the deployment.")],
+    release: Annotated[bool, typer.Option("--release", help="Hold it no more.")] = False,
+) -> None:
+    """Keep the samples of a deployment for ever, so that its verdict stays explainable."""
+
+    async def work(conn: Connection, settings: Settings) -> None:
+        if release:
+            await holds.release(conn, deployment)
+            typer.echo("released")
+        else:
+            count = await holds.hold(conn, deployment, settings.baseline_window_seconds)
+            typer.echo(f"held, {count} samples copied")
+
+    wiring.with_connection(work)
+
+
 def _load_private() -> Settings:
     """Return the settings if they choose the private database.
 
@@ -103,7 +150,10 @@ def _load_private() -> Settings:
 async def _describe(conn: Connection, _settings: Settings) -> dict[str, str]:
     """Ask the database what it is: versions, edition, size."""
     (facts,) = await conn.fetch(query("embedded.describe"))
-    return {name: value or "none" for name, value in facts.items()}
+    described = {name: value or "none" for name, value in facts.items()}
+    if facts["timescaledb"]:
+        described["old chunks"] = DOES[await edition.find(conn)]
+    return described
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
@@ -84,12 +84,14 @@ async def _import(
 ) -> Report:
     """Write the file, each batch in a transaction of its own: what failed can be done again."""
     report = Report()
-    url = wiring.database_url(configuration.load())
+    settings = configuration.load()
+    url = wiring.database_url(settings)
     async with await create_pool(url, WRITERS, application="seqpulse import") as pool:
         async with pool.acquire() as conn:
             await projects.find(conn, project_id)
-            newest = await bulk.read_clock(conn) + rows.MAX_AHEAD
-        batches = _read(table, env, rows.Bounds(OLDEST, newest))
+            now = await bulk.read_clock(conn)
+        oldest = max(OLDEST, now - timedelta(days=settings.keep_samples_days))
+        batches = _read(table, env, rows.Bounds(oldest, now + rows.MAX_AHEAD))
         turn = asyncio.Lock()
 
         async def write() -> None:

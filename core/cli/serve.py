@@ -23,9 +23,9 @@ from core.errors import SettingsError
 from core.settings import Settings
 from ingest.collector import Collector
 from ingest.turns import Turns
-from scheduler import tasks
+from scheduler import house, tasks
 from scheduler import worker as loop
-from sql import embedded, installation
+from sql import edition, embedded, installation, retention
 from sql import migrate as migrations
 
 log = structlog.get_logger(__name__)
@@ -92,12 +92,13 @@ def migrate(
 ) -> None:
     """Bring the database schema up to this version."""
 
-    async def work(conn: Connection, _settings: Settings) -> None:
+    async def work(conn: Connection, settings: Settings) -> None:
         if check:
             await migrations.check(conn)
             typer.echo("the schema is current")
         else:
             count = await migrations.migrate(conn)
+            await edition.reconcile(conn, retention.choose(settings))
             typer.echo(f"applied {count} migration(s)" if count else "the schema was current")
 
     logs.configure("warning")
@@ -111,6 +112,15 @@ async def _check(url: str, settings: Settings) -> None:
     try:
         await migrations.check(conn)
         await installation.check_key(conn, vault)
+    finally:
+        await conn.close()
+
+
+async def _reconcile(url: str, settings: Settings) -> None:
+    """Make the database do what its edition can do by itself."""
+    conn = await connect(url)
+    try:
+        log.info("edition_found", edition=await edition.reconcile(conn, retention.choose(settings)))
     finally:
         await conn.close()
 
@@ -129,6 +139,7 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _work(url: str, settings: Settings) -> None:
     stop = _stop_on_signals()
     await _check(url, settings)
+    await _reconcile(url, settings)
     async with (
         await create_pool(url, settings.pool_size, application="seqpulse jobs") as pool,
         Collector(
@@ -154,6 +165,7 @@ async def _work(url: str, settings: Settings) -> None:
             concurrency=settings.worker_concurrency,
             poll_seconds=settings.poll_seconds,
             reap_seconds=settings.reap_seconds,
+            rules=house.choose(settings),
         )
         await loop.run(url, partial(tasks.handle, context=context), options, stop)
 

@@ -21,6 +21,7 @@ import structlog
 
 from core.database import Connection
 from core.errors import ArchiveError
+from sql import retention
 from sql.archive import manifest
 from sql.archive.extract import LOT_BYTES, STATEMENT_SECONDS, extract
 from sql.archive.layout import TABLES, Table
@@ -43,6 +44,7 @@ class Fate(StrEnum):
 
     DROPPED = "dropped"
     IN_USE = "in use"  # somebody held it: next time
+    UNSETTLED = "not settled yet"  # rows may come, or are not rolled up: next time
     REFUSED = "refused"  # the archive cannot be written, or is not sound
 
 
@@ -148,6 +150,8 @@ async def run(
 
 
 async def _expire(conn: Connection, store: Store, chunk: Chunk, terms: Terms) -> Outcome:
+    if not await retention.is_settled(conn, chunk.until):
+        return Outcome(chunk, Fate.UNSETTLED)
     outcome = Outcome(chunk, Fate.IN_USE)
     span = (chunk.since, chunk.until)
     try:

@@ -9,8 +9,14 @@ WITH added AS (
       FROM unnest($3::timestamptz[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],
                   $8::float8[])
            AS s(slot_at, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage)
+     WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
     ON CONFLICT (project_id, env, slot_at) DO NOTHING
     RETURNING slot_at
+), late AS (
+    INSERT INTO late_hours (project_id, env, hour_at)
+    SELECT DISTINCT $1::uuid, $2::text, time_bucket('1 hour', slot_at)
+      FROM added
+     WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
 ), found AS (
     DELETE FROM missed_slots AS m
      USING added AS a

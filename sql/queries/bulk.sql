@@ -3,20 +3,29 @@ SELECT now()
 
 -- name: insert
 -- The lock keeps the project from being deleted before its rows are there to be found.
+-- What is too old to be kept is left out, and who writes into hours that are closed notes them, so
+-- that they are rolled up again (see sql/rollups.py); here and below.
 WITH owner AS MATERIALIZED (
     SELECT id FROM projects WHERE id = $1 FOR KEY SHARE
+), given AS MATERIALIZED (
+    SELECT timestamptz 'epoch' + microseconds * interval '1 microsecond' AS slot_at, s.*
+      FROM unnest($2::bigint[], $3::text[], $4::float8[], $5::float8[], $6::float8[],
+                  $7::float8[], $8::float8[], $9::text[])
+           AS s(microseconds, env, requests_per_sec, latency_p95, error_rate, cpu_usage,
+                memory_usage, extra)
+), late AS (
+    INSERT INTO late_hours (project_id, env, hour_at)
+    SELECT DISTINCT owner.id, env, time_bucket('1 hour', slot_at)
+      FROM owner, given
+     WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
 )
 INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
                             cpu_usage, memory_usage, extra)
-SELECT timestamptz 'epoch' + microseconds * interval '1 microsecond', owner.id, env,
-       requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
+SELECT slot_at, owner.id, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
        nullif(jsonb_strip_nulls(extra::jsonb), '{}')
-  FROM owner,
-       unnest($2::bigint[], $3::text[], $4::float8[], $5::float8[], $6::float8[],
-              $7::float8[], $8::float8[], $9::text[])
-       AS s(microseconds, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
-            extra)
- ORDER BY env, microseconds
+  FROM owner, given
+ WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
+ ORDER BY env, slot_at
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
 
 -- name: create_incoming
@@ -35,20 +44,32 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_samples (
 -- ON CONFLICT would make it nearly twice as dear, and history is mostly new.
 WITH owner AS MATERIALIZED (
     SELECT id FROM projects WHERE id = $1 FOR KEY SHARE
+), late AS (
+    INSERT INTO late_hours (project_id, env, hour_at)
+    SELECT DISTINCT owner.id, env, time_bucket('1 hour', slot_at)
+      FROM owner, incoming_samples
+     WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
 )
 INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
                             cpu_usage, memory_usage, extra)
 SELECT slot_at, owner.id, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
        nullif(jsonb_strip_nulls(extra), '{}')
   FROM owner, incoming_samples
+ WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
 
 -- name: take_in
 WITH owner AS MATERIALIZED (
     SELECT id FROM projects WHERE id = $1 FOR KEY SHARE
+), late AS (
+    INSERT INTO late_hours (project_id, env, hour_at)
+    SELECT DISTINCT owner.id, env, time_bucket('1 hour', slot_at)
+      FROM owner, incoming_samples
+     WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
 )
 INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
                             cpu_usage, memory_usage, extra)
 SELECT slot_at, owner.id, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
        nullif(jsonb_strip_nulls(extra), '{}')
   FROM owner, incoming_samples
+ WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
 ON CONFLICT (project_id, env, slot_at) DO NOTHING

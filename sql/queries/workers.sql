@@ -90,9 +90,6 @@ UPDATE scheduled_jobs
  WHERE owner IS NOT NULL AND owner NOT IN (SELECT key FROM workers)
 RETURNING id
 
--- name: drop_old_runs
-SELECT drop_chunks('job_runs', older_than => now() - make_interval(days => $1))
-
 -- name: list
 SELECT w.key, w.host, w.pid, w.started_at, l.pid IS NOT NULL AS alive,
        (SELECT count(*) FROM scheduled_jobs AS j

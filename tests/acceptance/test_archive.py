@@ -53,7 +53,7 @@ async def project_id(conn: Connection, vault: Vault) -> UUID:
     """A project with samples and missed slots of two days of long ago and one of a moment ago."""
     project, _ = await projects.create(conn, vault, name="shop")
     today = (datetime.now(UTC) - datetime(2026, 1, 1, tzinfo=UTC)).days
-    await fill(conn, [project.id], [0, 1, today])
+    await fill(conn, [project.id], [0, 1, today], settled=False)
     return project.id
 
 
@@ -109,7 +109,7 @@ async def test_a_damaged_file_is_named_by_verify_and_by_run(
         "interrupted run",
         "3 files sound, 1 not",
     ]
-    await fill(conn, [project_id], [1])
+    await fill(conn, [project_id], [1], settled=False)
     refused = seqpulse("run")
     assert refused.returncode == 3
     assert f"refused: {path} is damaged" in refused.stdout

@@ -32,6 +32,7 @@ from sql.archive.store import Folder
 from sql.scratch import scratch_database
 from tests.benchmarks.bulk_ingest import peak_megabytes
 from tests.benchmarks.load.ground import report, server, tell
+from tests.history import SETTLE
 
 SERVICES: Final = 100
 DAYS: Final = 7
@@ -85,6 +86,7 @@ async def refill(conn: Connection) -> str:
     """Put the rows into an empty table; return the name of their chunk."""
     await conn.execute("TRUNCATE metric_samples, restored_days")
     await conn.execute("INSERT INTO metric_samples SELECT * FROM pristine")
+    await conn.execute(SETTLE)
     await conn.execute("VACUUM ANALYZE metric_samples")
     await conn.execute("CHECKPOINT")
     [chunk] = await conn.fetch("SELECT show_chunks('metric_samples')::text AS name")

@@ -46,6 +46,7 @@ DUPLICATES: Final = 144_000
 MANY: Final = 10_000_000
 ROUNDS: Final = 5
 START: Final = datetime(2023, 1, 1, tzinfo=UTC)
+KEPT: Final = {f"SEQPULSE_KEEP_SAMPLES_{name}DAYS": "36500" for name in ("", "5M_", "1H_")}
 COLUMNS: Final = ("slot_at", "project_id", "env", *METRICS)
 
 
@@ -66,7 +67,7 @@ def with_duplicates(rows: pl.DataFrame, count: int) -> pl.DataFrame:
 def import_file(url: str, project: Project, path: Path) -> tuple[float, float]:
     """Run `seqpulse import`; return seconds and peak of resident memory in MB."""
     command = [sys.executable, "-m", "core.cli", "import", str(path), "--project", str(project.id)]
-    env = {**os.environ, "SEQPULSE_DATABASE_URL": url}
+    env = {**os.environ, **KEPT, "SEQPULSE_DATABASE_URL": url}
     began = time.perf_counter()
     process = subprocess.Popen(command, env=env, stdout=sys.stderr, stderr=subprocess.DEVNULL)
     peak = 0.0
@@ -107,6 +108,7 @@ def copy_file(url: str, path: Path) -> float:
 async def empty(conn: Connection) -> None:
     """Make both start alike."""
     await conn.execute("TRUNCATE metric_samples")
+    await conn.execute("UPDATE history_edges SET closed_until = now()")  # as while workers run
     await conn.execute("CHECKPOINT")
 
 

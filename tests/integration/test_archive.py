@@ -19,12 +19,14 @@ import pytest
 from core.database import Connection, Pool, connect
 from core.errors import ArchiveError, ConflictError
 from core.types import METRICS, Project
-from sql import archive, locks
+from scheduler import house
+from sql import archive, locks, rollups
 from sql.archive import expire, manifest
 from sql.archive.expire import Fate, Outcome
 from sql.archive.extract import extract, shape
 from sql.archive.layout import KEY, SAMPLES, TABLES
 from sql.archive.store import Folder, Store
+from sql.retention import Retention
 from sql.texts import query
 from tests.history import KEEP, NOW, START, archived, fill, stored
 
@@ -73,6 +75,20 @@ async def test_only_chunks_whose_last_slot_is_too_old_are_touched(
     left = await stored(conn)
     assert left["slot_at"].min() == START + timedelta(days=7)
     assert len(left) == 60
+
+
+async def test_housekeeping_archives_before_it_drops(
+    conn: Connection, project: Project, store: Folder
+) -> None:
+    await fill(conn, [project.id], [0, 36], settled=False)
+    before = await stored(conn)
+    assert fates(await run(conn, store)) == ["not settled yet", "not settled yet"]
+    rules = house.Rules(Retention(archived=True), archive=str(store.root))
+    await rollups.prepare(conn)
+    await rollups.roll(conn, NOW + timedelta(days=1))
+    assert fates(await house.tidy(conn, NOW + timedelta(days=1), rules)) == ["dropped", "dropped"]
+    assert pl.concat([archived(store.root), await stored(conn)]).sort(KEY).equals(before)
+    assert len(archived(store.root)) == 60
 
 
 async def test_files_are_what_the_manifest_says(

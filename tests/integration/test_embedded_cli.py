@@ -76,6 +76,7 @@ def test_a_day_with_the_private_database(data_dir: Path) -> None:
     facts = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert facts["database"] == safe
     assert facts["edition"] == "apache"
+    assert "not compressed" in facts["old"]  # chunks
     assert facts["postgresql"].startswith("17.")
     assert {"process", "port", "data", "timescaledb", "size"} <= facts.keys()
 

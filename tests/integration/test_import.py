@@ -22,6 +22,9 @@ from ingest import files
 START = datetime(2025, 3, 1, tzinfo=UTC)
 HEADER = "slot_at,env,requests_per_sec,latency_p95,error_rate,cpu_usage,memory_usage"
 Import = Callable[..., Awaitable[Result]]
+LONG = {
+    f"SEQPULSE_KEEP_SAMPLES_{name}DAYS": "36500" for name in ("", "5M_", "1H_")
+}  # or what is imported would be too old
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def load(database_url: str, project: Project) -> Import:
 
     async def run(path: Path, *arguments: str) -> Result:
         command = ["import", str(path), "--project", str(project.id), *arguments]
-        env = {"SEQPULSE_DATABASE_URL": database_url, "COLUMNS": "200"}
+        env = {"SEQPULSE_DATABASE_URL": database_url, "COLUMNS": "200", **LONG}
         done = await asyncio.to_thread(CliRunner().invoke, app, command, env=env)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception

@@ -47,6 +47,8 @@ async def test_samples_live_in_a_hypertable_of_real_timescaledb(conn: Connection
         "metric_samples",
         "missed_slots",
         "job_runs",
+        "samples_5m",
+        "samples_1h",
     }
 
 

@@ -13,10 +13,10 @@ import pytest
 from core.database import Connection, connect
 from core.secrets import Vault
 from core.types import CollectCode, Deployment, MissedSlot, Phase, Project, Reading, Sample
-from scheduler import plan, queue, upkeep
+from scheduler import house, plan, queue, upkeep
 from scheduler.jobs import Job, JobKind, NewJob, Outcome, Priority, Settlement, Status
 from scheduler.session import register
-from sql import locks, projects
+from sql import locks, projects, retention
 
 READING = Reading(10, 50, 0.01, 0.3, 0.4)
 DONE = Outcome(Status.COMPLETED)
@@ -505,10 +505,10 @@ async def test_one_of_all_workers_keeps_house(
     running = "SELECT count(*) FROM scheduled_jobs WHERE owner IS NOT NULL"
     other = await connect(database_url)
     await other.fetchval("SELECT pg_advisory_lock($1, $2)", locks.LEADER, locks.HOUSE)
-    await upkeep.keep_house(database_url)
+    await house.keep(database_url, house.Rules())
     assert await conn.fetchval(running) == 6
     await other.close()
-    await upkeep.keep_house(database_url)
+    await house.keep(database_url, house.Rules())
     assert await conn.fetchval(running) == 0
 
 
@@ -570,7 +570,8 @@ async def test_old_history_is_dropped_in_chunks(conn: Connection, deployment: De
         "INSERT INTO job_runs SELECT (jsonb_populate_record(r, "
         "jsonb_build_object('finished_at', finished_at - interval '60 days'))).* FROM job_runs r"
     )
-    assert await upkeep.drop_old_runs(conn) == 1
+    [gone] = await retention.drop_expired(conn, datetime.now(UTC), retention.Retention())
+    assert gone.table == "job_runs"
     assert await conn.fetchval("SELECT count(*) FROM job_runs") == 3
 
 

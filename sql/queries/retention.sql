@@ -1,0 +1,33 @@
+-- name: mark
+UPDATE history_edges SET samples_since = $1 WHERE samples_since < $1
+
+-- name: chunks
+-- Chunks of hypertable $1 that end at or before $2, with all that belongs to them.
+SELECT c.range_start AS since, c.range_end AS until, d.total_bytes AS bytes
+  FROM timescaledb_information.chunks AS c
+  JOIN chunks_detailed_size($1::text::regclass) AS d
+    ON d.chunk_schema = c.chunk_schema AND d.chunk_name = c.chunk_name
+ WHERE c.hypertable_schema = current_schema() AND c.hypertable_name = $1::text
+   AND c.range_end <= $2
+ ORDER BY c.range_start
+
+-- name: drop
+SELECT count(*)
+  FROM drop_chunks($1::text::regclass, older_than => $2::timestamptz, newer_than => $3::timestamptz)
+
+-- name: limit_wait
+SELECT set_config('lock_timeout', $1, true)
+
+-- name: forget_profiles
+-- What verdicts were made with stays as long as they do.
+WITH forgotten AS (
+    DELETE FROM service_profiles AS p
+     WHERE p.until < $1
+       AND NOT EXISTS (SELECT
+                         FROM deployments AS d
+                         JOIN verdicts AS v ON v.deployment_id = d.id
+                        WHERE d.project_id = p.project_id AND d.env = p.env
+                          AND v.profile_until = p.until)
+    RETURNING 1
+)
+SELECT count(*) FROM forgotten
