@@ -20,8 +20,8 @@ from sql.archive.layout import KEY, MOMENT, Table
 from sql.frames import EPOCH_MICROSECONDS
 from sql.texts import query
 
-LOT_BYTES: Final = 64 * 1024 * 1024
-"""Of text: half a million samples."""
+LOT_BYTES: Final = 32 * 1024 * 1024
+"""Of text: a quarter of a million samples."""
 STATEMENT_SECONDS: Final = 3600.0
 """A statement over all of a chunk may take so long."""
 
