@@ -78,8 +78,8 @@ async def push(
     with state.pushes.take(str(project.id)):
         body = unpack(await _read(request), encoding)
         async with state.pool.acquire(timeout=5) as conn:
-            now = await bulk.read_clock(conn)
-            oldest = now - timedelta(days=state.settings.keep_samples_days)
+            age = timedelta(days=state.settings.keep_samples_days)
+            oldest, now = await bulk.read_bounds(conn, age)
             bounds = rows.Bounds(oldest, now + rows.MAX_AHEAD)
             read = partial(_parse, SPLIT[media_type], body, env, bounds)
             batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)

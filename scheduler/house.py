@@ -123,7 +123,7 @@ async def tidy(conn: Connection, now: datetime, rules: Rules) -> list[Outcome]:
         log.warning("retention_waits", reason="somebody has been writing samples for too long")
         return []
     await retention.forget_profiles(conn, now, keep)
-    if await edition.find(conn) is Edition.APACHE or keep.archived:
+    if await edition.reconcile(conn, keep) is Edition.APACHE or keep.archived:
         await retention.drop_expired(conn, now, keep)
     if rules.archive is None:
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -37,6 +37,20 @@ async def read_clock(conn: Connection) -> datetime:
     """Return the database's clock, by which rows are too old or too new."""
     now: datetime = await conn.fetchval(query("bulk.clock"))
     return now
+
+
+async def read_bounds(conn: Connection, age: timedelta) -> tuple[datetime, datetime]:
+    """Return the oldest moment a sample may be of, and the database's clock.
+
+    Args:
+        conn: Connection.
+        age: For how long samples are kept.
+    """
+    row = await conn.fetchrow(query("bulk.bounds"))
+    if row is None:  # the table has one row, always
+        raise AssertionError
+    now: datetime = row["now"]
+    return max(now - age, row["samples_since"].replace(tzinfo=UTC)), now
 
 
 async def write(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> int:

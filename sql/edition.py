@@ -7,6 +7,7 @@ compressed.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -17,7 +18,7 @@ import structlog
 from core.database import Connection
 from core.errors import DatabaseError
 from sql import migrate, rollups
-from sql.retention import Retention
+from sql.retention import ATTEMPTS, LOCK_TIMEOUT, PAUSE_SECONDS, Retention
 from sql.samples import SLOTS
 from sql.texts import query
 
@@ -77,6 +78,8 @@ async def _confirm(conn: Connection) -> None:
 async def reconcile(conn: Connection, keep: Retention) -> Edition:
     """Make the server do what it can do by itself, as the settings say; again is as good as once.
 
+    A table that is in use for too long stays as it is until the next time: nobody waits for us.
+
     Returns:
         The edition.
 
@@ -85,15 +88,23 @@ async def reconcile(conn: Connection, keep: Retention) -> Edition:
     """
     async with migrate.alone(conn):
         edition = await find(conn)
-        for table in SLOTS:
-            await _set_chunk_interval(conn, table, keep.chunk)
-        if edition is Edition.COMMUNITY:
-            for table, column in COMPRESSED.items():
-                await _compress(conn, table, column)
-                await _set_policy(conn, table, "compression", keep.compress_after)
-            for table, age in keep.tables.items():
-                await _set_policy(conn, table, "retention", drop_after(keep, table, age))
+        try:
+            for table in SLOTS:
+                await _set_chunk_interval(conn, table, keep.chunk)
+            if edition is Edition.COMMUNITY:
+                await _delegate(conn, keep)
+        except asyncpg.LockNotAvailableError as error:
+            log.warning("reconcile_waits", error=str(error))
     return edition
+
+
+async def _delegate(conn: Connection, keep: Retention) -> None:
+    """Let the Community edition compress and drop chunks."""
+    for table, column in COMPRESSED.items():
+        await _compress(conn, table, column)
+        await _set_policy(conn, table, "compression", keep.compress_after)
+    for table, age in keep.tables.items():
+        await _set_policy(conn, table, "retention", drop_after(keep, table, age))
 
 
 def drop_after(keep: Retention, table: str, age: timedelta) -> timedelta | None:
@@ -106,13 +117,13 @@ def drop_after(keep: Retention, table: str, age: timedelta) -> timedelta | None:
 async def _set_chunk_interval(conn: Connection, table: str, interval: timedelta) -> None:
     """Let chunks that are made from now on span `interval`."""
     if await conn.fetchval(query("edition.chunk_interval"), table) != interval:
-        await conn.execute(query("edition.set_chunk_interval"), table, interval)
+        await _change(conn, (query("edition.set_chunk_interval"), table, interval))
         log.info("chunk_interval_set", table=table, days=interval.days)
 
 
 async def _compress(conn: Connection, table: str, column: str) -> None:
     if not await conn.fetchval(query("edition.compresses"), table):
-        await conn.execute(query("edition.compress").format(table=table, column=column))
+        await _change(conn, (query("edition.compress").format(table=table, column=column),))
         log.info("compression_enabled", table=table)
 
 
@@ -122,9 +133,26 @@ async def _set_policy(conn: Connection, table: str, kind: str, after: timedelta 
     now: timedelta | None = {row["proc_name"]: row["after"] for row in rows}.get(f"policy_{kind}")
     if now == after:
         return
-    async with conn.transaction():
-        if now is not None:
-            await conn.execute(query(f"edition.remove_{kind}"), table)
-        if after is not None:
-            await conn.execute(query(f"edition.add_{kind}"), table, after)
+    remove = [(query(f"edition.remove_{kind}"), table)] if now is not None else []
+    add = [(query(f"edition.add_{kind}"), table, after)] if after is not None else []
+    await _change(conn, *remove, *add)
     log.info("policy_set", table=table, kind=kind, days=after.days if after else None)
+
+
+async def _change(conn: Connection, *statements: tuple[object, ...]) -> None:
+    """Run statements in one transaction, each with its arguments.
+
+    Raises:
+        LockNotAvailableError: A table was in use, however often we tried.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            async with conn.transaction():
+                await conn.execute(query("retention.limit_wait"), LOCK_TIMEOUT)
+                for text, *arguments in statements:
+                    await conn.execute(str(text), *arguments)
+            return
+        except asyncpg.LockNotAvailableError:
+            if attempt == ATTEMPTS:
+                raise
+            await asyncio.sleep(PAUSE_SECONDS)

@@ -113,12 +113,16 @@ async def expired_chunks(
 async def mark(conn: Connection, now: datetime, keep: Retention) -> bool:
     """Stop taking samples that are too old at `now`; return whether nobody can write them any more.
 
+    When more is to be kept than before, older ones are taken again, as far back as nothing was
+    dropped: of an hour whose samples are gone, a late one would be all that is rolled up.
+
     Args:
         conn: Connection, outside a transaction.
         now: The present.
         keep: For how long samples are kept.
     """
     since = rollups.floor(now - keep.samples - MARGIN, rollups.HOUR)
+    await conn.execute(query("retention.look_for_dropped"))
     await conn.execute(query("retention.mark"), since)
     return await rollups.outlast_writers(conn)
 

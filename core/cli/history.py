@@ -89,9 +89,8 @@ async def _import(
     async with await create_pool(url, WRITERS, application="seqpulse import") as pool:
         async with pool.acquire() as conn:
             await projects.find(conn, project_id)
-            now = await bulk.read_clock(conn)
-        oldest = max(OLDEST, now - timedelta(days=settings.keep_samples_days))
-        batches = _read(table, env, rows.Bounds(oldest, now + rows.MAX_AHEAD))
+            oldest, now = await bulk.read_bounds(conn, timedelta(days=settings.keep_samples_days))
+        batches = _read(table, env, rows.Bounds(max(OLDEST, oldest), now + rows.MAX_AHEAD))
         turn = asyncio.Lock()
 
         async def write() -> None:

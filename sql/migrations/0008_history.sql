@@ -1,9 +1,11 @@
 -- History: rollups, what is too old to be taken, rows that come late, samples that are held.
 
--- The moments everything about history turns around. They only ever move forward.
+-- The moments everything about history turns around.
 CREATE TABLE history_edges (
     only_row        boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     samples_since   timestamptz NOT NULL DEFAULT '-infinity',
+    chunks_since    timestamptz NOT NULL DEFAULT 'infinity',
+    dropped_until   timestamptz NOT NULL DEFAULT '-infinity',
     closed_until    timestamptz NOT NULL DEFAULT '-infinity',
     rolled_5m_until timestamptz NOT NULL DEFAULT '-infinity',
     rolled_1h_until timestamptz NOT NULL DEFAULT '-infinity'
@@ -11,6 +13,8 @@ CREATE TABLE history_edges (
 INSERT INTO history_edges DEFAULT VALUES;
 COMMENT ON TABLE history_edges IS 'How far history is rolled up and retained; one row';
 COMMENT ON COLUMN history_edges.samples_since IS 'Slots before it are not stored any more';
+COMMENT ON COLUMN history_edges.chunks_since IS 'Begin of the oldest chunk of samples, when last seen';
+COMMENT ON COLUMN history_edges.dropped_until IS 'Samples before it may have been dropped';
 COMMENT ON COLUMN history_edges.closed_until IS 'Who writes a slot before it notes a late hour';
 COMMENT ON COLUMN history_edges.rolled_5m_until IS 'End of what samples_5m holds';
 COMMENT ON COLUMN history_edges.rolled_1h_until IS 'End of what samples_1h holds';

@@ -1,6 +1,9 @@
 -- name: clock
 SELECT now()
 
+-- name: bounds
+SELECT now(), samples_since FROM history_edges
+
 -- name: insert
 -- The lock keeps the project from being deleted before its rows are there to be found.
 -- What is too old to be kept is left out, and who writes into hours that are closed notes them, so

@@ -1,5 +1,18 @@
+-- name: look_for_dropped
+-- If the oldest chunk is not the oldest any more, it was dropped, by whomever.
+UPDATE history_edges AS e
+   SET dropped_until = CASE WHEN c.since > e.chunks_since THEN greatest(e.dropped_until, c.since)
+                            ELSE e.dropped_until END,
+       chunks_since = c.since
+  FROM (SELECT min(range_start) AS since
+          FROM timescaledb_information.chunks
+         WHERE hypertable_schema = current_schema() AND hypertable_name = 'metric_samples') AS c
+ WHERE c.since <> e.chunks_since
+
 -- name: mark
-UPDATE history_edges SET samples_since = $1 WHERE samples_since < $1
+UPDATE history_edges
+   SET samples_since = greatest($1, dropped_until)
+ WHERE samples_since <> greatest($1, dropped_until)
 
 -- name: chunks
 -- Chunks of hypertable $1 that end at or before $2, with all that belongs to them.

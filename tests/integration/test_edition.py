@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from core.database import Connection
+from core.database import Connection, connect
 from core.errors import DatabaseError
 from core.types import Project
 from sql import bulk, edition, retention, rollups, samples
@@ -103,6 +103,24 @@ class TestCommunity:
         assert {name for name in found if name not in changed} == {
             f"{table} retention" for table in samples.SLOTS
         }
+
+    async def test_a_table_in_use_does_not_keep_a_worker_from_starting(
+        self,
+        conn: Connection,
+        database_url: str,
+        project: Project,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(edition, "PAUSE_SECONDS", 0.01)
+        await Ledger(conn).add(project.id, [await bulk.read_clock(conn)])
+        other = await connect(database_url)
+        async with other.transaction():
+            assert await other.fetchval("SELECT count(*) FROM metric_samples") == 1
+            assert await edition.reconcile(conn, Retention()) is Edition.COMMUNITY
+            assert "metric_samples compression" not in await policies(conn)
+        await edition.reconcile(conn, Retention())
+        assert "metric_samples compression" in await policies(conn)
+        await other.close()
 
     async def test_policies_run(self, conn: Connection, project: Project) -> None:
         now = await bulk.read_clock(conn)

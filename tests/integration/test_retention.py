@@ -115,8 +115,24 @@ async def test_the_edge_lies_behind_what_is_refused(conn: Connection) -> None:
     assert await retention.mark(conn, NOW, KEEP)
     edges = await rollups.read_edges(conn)
     assert edges.samples_since == datetime(2026, 5, 10, 11, tzinfo=UTC)
-    assert await retention.mark(conn, NOW - DAY, KEEP)
-    assert await rollups.read_edges(conn) == edges
+
+
+async def test_who_keeps_more_can_bring_in_more_but_not_where_something_was_dropped(
+    conn: Connection, ledger: Ledger, project: Project
+) -> None:
+    more = Retention(50 * DAY, 60 * DAY, 100 * DAY)
+    old = [NOW - 45 * DAY + timedelta(seconds=1)]
+    assert await retention.mark(conn, NOW, KEEP)
+    assert await ledger.add(project.id, old) == 0
+    assert await retention.mark(conn, NOW, more)
+    assert await ledger.add(project.id, old) == 1
+    await rollups.roll(conn, NOW)
+    gone = [chunk for chunk in await go(conn) if chunk.table == RAW]
+    assert await retention.mark(conn, NOW, more)
+    edges = await rollups.read_edges(conn)
+    assert edges.samples_since == gone[-1].until
+    assert await ledger.add(project.id, [gone[-1].until - timedelta(seconds=1)]) == 0
+    assert await ledger.add(project.id, [gone[-1].until + timedelta(seconds=1)]) == 1
 
 
 async def test_who_reads_a_chunk_delays_only_its_drop(
