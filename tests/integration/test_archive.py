@@ -94,7 +94,7 @@ async def test_housekeeping_archives_before_it_drops(
 async def test_files_are_what_the_manifest_says(
     conn: Connection, project: Project, store: Folder
 ) -> None:
-    await fill(conn, [project.id], [0, 1])
+    await fill(conn, [project.id, OTHER], [0, 1])
     await run(conn, store)
     lines = [json.loads(line) for line in (store.root / "_manifest.jsonl").read_text().splitlines()]
     assert {line["path"] for line in lines} == {
@@ -109,7 +109,7 @@ async def test_files_are_what_the_manifest_says(
         assert hashlib.sha256(content).hexdigest() == line["sha256"]
         assert len(content) == line["bytes"]
         rows = pl.read_parquet(content)
-        assert len(rows) == line["rows"] == 60
+        assert len(rows) == line["rows"] == 120
         assert rows["slot_at"].dt.date().cast(str).unique().to_list() == [day[2]]
         assert rows["project_id"].is_sorted()
         step = pl.col("slot_at").diff().dt.total_microseconds().min()
