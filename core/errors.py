@@ -41,6 +41,10 @@ class InvalidInputError(SeqPulseError):
     """A value from outside was refused; the text names the field."""
 
 
+class ArchiveError(SeqPulseError):
+    """The archive cannot be read or written, or is not what it should be; the text says where."""
+
+
 class CollectError(SeqPulseError):
     """A target could not be read.
 

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         default_factory=lambda: _home("/var/cache/seqpulse", "XDG_CACHE_HOME", ".cache"),
         description="where the downloaded TimescaleDB is unpacked",
     )
+    archive_url: str | None = Field(
+        None, description="folder or URL that samples are archived to before they are dropped"
+    )
     secret_key: SecretStr | None = Field(
         None, min_length=MIN_MASTER_KEY_LENGTH, description="master key for stored secrets"
     )
@@ -113,9 +116,6 @@ class Settings(BaseSettings):
     chunk_days: int = Field(7, ge=1, le=30, description="span of one chunk of samples")
     compress_after_days: int = Field(
         7, ge=1, le=36_500, description="age at which chunks are compressed (Community edition)"
-    )
-    archive_url: str | None = Field(
-        None, description="folder or object store samples are archived in before they are dropped"
     )
 
     @field_validator(

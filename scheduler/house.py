@@ -14,9 +14,13 @@ from typing import Final
 import structlog
 
 from core.database import DATABASE_ERRORS, Connection, connect
-from core.errors import DatabaseError
+from core.errors import ConflictError, SeqPulseError
+from core.settings import Settings
 from scheduler import upkeep
 from sql import bulk, edition, holds, locks, retention, rollups
+from sql.archive import expire
+from sql.archive.expire import Outcome
+from sql.archive.store import open_store
 from sql.edition import Edition
 from sql.retention import Retention
 from sql.texts import query
@@ -34,10 +38,17 @@ class Rules:
     Attributes:
         retention: For how long what is kept.
         baseline_seconds: Length of the baseline window.
+        archive: Where samples are archived before they are dropped: a folder or a URL.
     """
 
     retention: Retention = field(default_factory=Retention)
     baseline_seconds: float = 1800.0
+    archive: str | None = None
+
+
+def choose(settings: Settings) -> Rules:
+    """Return what the settings say."""
+    return Rules(retention.choose(settings), settings.baseline_window_seconds, settings.archive_url)
 
 
 async def keep_regularly(url: str, rules: Rules, pause_seconds: float = PAUSE_SECONDS) -> None:
@@ -73,19 +84,47 @@ async def keep(url: str, rules: Rules, *, tidies: bool = True) -> bool:
                 await tidy(conn, now, rules)
         finally:
             await conn.close()
-    except (*DATABASE_ERRORS, DatabaseError) as error:
+    except (*DATABASE_ERRORS, SeqPulseError) as error:
         log.warning("upkeep_failed", error=str(error) or type(error).__name__)
         return False
     return True
 
 
-async def tidy(conn: Connection, now: datetime, rules: Rules) -> None:
-    """Let go what need not be kept at `now`; what is held is put aside before."""
+async def tidy_now(conn: Connection, rules: Rules) -> list[Outcome]:
+    """Do what workers do once an hour; see `tidy`.
+
+    Raises:
+        ConflictError: Somebody else is keeping house.
+    """
+    if not await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
+        raise ConflictError("a worker is keeping house right now: try again")
+    try:
+        await rollups.prepare(conn)
+        now = await bulk.read_clock(conn)
+        await rollups.roll(conn, now)
+        return await tidy(conn, now, rules)
+    finally:
+        await conn.execute(query("locks.unlock"), locks.LEADER, locks.HOUSE)
+
+
+async def tidy(conn: Connection, now: datetime, rules: Rules) -> list[Outcome]:
+    """Let go what need not be kept at `now`; what is held is put aside before.
+
+    Returns:
+        What became of the samples that were to be archived.
+
+    Raises:
+        ArchiveError: The archive cannot be written, or is that of another database.
+        ConflictError: Another process is archiving.
+    """
     keep = rules.retention
     await holds.fill(conn, rules.baseline_seconds)
     if not await retention.mark(conn, now, keep):
         log.warning("retention_waits", reason="somebody has been writing samples for too long")
-        return
+        return []
     await retention.forget_profiles(conn, now, keep)
     if await edition.reconcile(conn, keep) is Edition.APACHE or keep.archived:
         await retention.drop_expired(conn, now, keep)
+    if rules.archive is None:
+        return []
+    return await expire.run(conn, open_store(rules.archive), now, keep.samples)

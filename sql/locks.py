@@ -18,3 +18,6 @@ UPKEEP: Final = 2
 
 HOUSE: Final = 3
 """Role under LEADER: keeping house, history above all."""
+
+ARCHIVE: Final = 4
+"""Role under LEADER: changing the archive, or bringing something back from it."""

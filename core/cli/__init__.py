@@ -7,7 +7,19 @@ import sys
 import asyncpg
 import typer
 
-from core.cli import db, demo, history, jobs, judge, projects, replay, search, secrets, serve
+from core.cli import (
+    archive,
+    db,
+    demo,
+    history,
+    jobs,
+    judge,
+    projects,
+    replay,
+    search,
+    secrets,
+    serve,
+)
 from core.errors import SeqPulseError
 from core.logs import redact
 
@@ -19,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(db.app, name="db")
+app.add_typer(archive.app, name="archive")
 app.add_typer(projects.app, name="projects")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(secrets.app, name="secrets")

@@ -165,7 +165,7 @@ async def _work(url: str, settings: Settings) -> None:
             concurrency=settings.worker_concurrency,
             poll_seconds=settings.poll_seconds,
             reap_seconds=settings.reap_seconds,
-            rules=house.Rules(retention.choose(settings), settings.baseline_window_seconds),
+            rules=house.choose(settings),
         )
         await loop.run(url, partial(tasks.handle, context=context), options, stop)
 
