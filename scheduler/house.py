@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -49,6 +51,17 @@ class Rules:
 def choose(settings: Settings) -> Rules:
     """Return what the settings say."""
     return Rules(retention.choose(settings), settings.baseline_window_seconds, settings.archive_url)
+
+
+@asynccontextmanager
+async def keeping(url: str, rules: Rules) -> AsyncIterator[None]:
+    """Keep house regularly until the end of the block."""
+    task = asyncio.create_task(keep_regularly(url, rules))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def keep_regularly(url: str, rules: Rules, pause_seconds: float = PAUSE_SECONDS) -> None:

@@ -85,8 +85,7 @@ async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -
     Raises:
         SettingsError: Something between us and the server shares sessions among clients.
     """
-    keeping = asyncio.create_task(house.keep_regularly(url, options.rules))
-    try:
+    async with house.keeping(url, options.rules):
         while not stop.is_set():
             try:
                 async with open_session(url, stop) as session:
@@ -96,9 +95,6 @@ async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -
                 log.warning("worker_lost_database", error=str(error) or type(error).__name__)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
-    finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
     log.info("worker_stopped")
 
 
