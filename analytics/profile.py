@@ -19,6 +19,7 @@ import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analytics.blocks import Array, Rows, clean, merge
+from analytics.counts import count_failures, find_dispersion
 from analytics.levels import (
     GAUGES,
     SHAPES,
@@ -226,7 +227,6 @@ def _null_failures(grid: Array, slot_seconds: float) -> dict[str, Array]:
     day = int(DAY / slot_seconds)
     quantiles = np.full(LAYOUT["failure_quantiles"], np.nan)
     dispersion = np.full(LAYOUT["dispersion"], np.nan)
-    rate = failures.sum() / max(requests.sum(), 1e-9)
     for post_slots in (SHORT_SLOTS, LONG_SLOTS):
         for span in find_spans(post_slots):
             width = len(range(post_slots)[span.slots])
@@ -236,23 +236,13 @@ def _null_failures(grid: Array, slot_seconds: float) -> dict[str, Array]:
                 continue
             shape = SHAPES.index(span.name)
             quantiles[shape] = np.quantile(x[n > 0] / n[n > 0], QUANTILES)
-            expected = n[n > 0] * rate
-            off = (x[n > 0] - expected) ** 2 / np.maximum(expected, 1e-9)
-            dispersion[shape] = max(1.0, float(off.mean())) if rate > 0 else 1.0
+            dispersion[shape] = find_dispersion(n[n > 0], x[n > 0])
     return {
         "requests": np.array([requests[-day:].sum()]),
         "failures": np.array([failures[-day:].sum()]),
         "failure_quantiles": quantiles,
         "dispersion": dispersion,
     }
-
-
-def count_failures(traffic: Array, rate: Array, slot_seconds: Array) -> tuple[Array, Array]:
-    """Return requests and failed ones per slot; 0 where one of the numbers is missing."""
-    known = ~np.isnan(traffic) & ~np.isnan(rate)
-    requests = np.where(known, np.minimum(traffic, 1e12) * slot_seconds, 0.0)
-    failures = np.where(known, requests * np.minimum(rate, 1.0), 0.0)
-    return requests, failures
 
 
 def _sums(values: Array, width: int) -> Array:
