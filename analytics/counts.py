@@ -38,3 +38,10 @@ def find_dispersion(n: Array, x: Array) -> float:
     expected = n * (x.sum() / n.sum())
     off = (x - expected) ** 2 / np.maximum(expected, 1e-9)
     return max(1.0, float(off.mean())) if x.sum() > 0 else 1.0
+
+
+def sum_windows(values: Array, width: int) -> Array:
+    """Return the sum of every `width` neighbours of `values`; none where there are too few."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    sums: Array = np.maximum(total[width:] - total[:-width], 0.0)
+    return sums

@@ -124,7 +124,7 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
     chance = _tail(ground, groups, dispersion)
     rate = np.maximum(_rate(*groups[:, ALL]), _rate(*groups[:, SETTLED]))
     seen = profiles.take("failure_quantiles", shape)
-    p = np.maximum(chance[ALL], find_share_above(seen, QUANTILES, rate / TOLERANCE))
+    p = np.maximum(chance[ALL], find_share_above(seen, QUANTILES, (rate - base) / TOLERANCE))
     known = (ground.before_n >= LEAST_VALUES) & (served >= LEAST_VALUES - 1)
     effect = np.where(known, rate - base, np.nan)
     least = np.maximum(minimum.share, _rise(cautious, LEAST_RATIO) - base)

@@ -271,9 +271,21 @@ def test_where_many_requests_fail_anyway_errors_need_not_double(
     assert not _of(compare(before=before, after=after), Metric.ERROR_RATE).failed
 
 
-def test_an_outage_days_ago_does_not_excuse_errors_now(compare: Compare) -> None:
-    """Half an hour of a week is no scatter that failures have to stand out from."""
+@pytest.mark.parametrize("minutes", [30, 180])
+def test_an_outage_days_ago_does_not_excuse_errors_now(compare: Compare, minutes: int) -> None:
+    """Some hours of a week are no scatter that failures have to stand out from, nor a habit."""
     rates = [0.001] * 10_080
-    rates[4000:4030] = [0.6] * 30
-    judgement = compare(_profile(10_080, error_rate=rates), after=_errors(0.05, 10.0, 15))
-    assert judgement.verdict is Verdict.ROLLBACK_RECOMMENDED
+    rates[4000 : 4000 + minutes] = [0.6] * minutes
+    profile = _profile(10_080, error_rate=rates)
+    for rate in (0.05, 0.5):
+        judgement = compare(profile, after=_errors(rate, 10.0, 15))
+        assert judgement.verdict is Verdict.ROLLBACK_RECOMMENDED
+
+
+def test_errors_that_come_every_few_hours_by_themselves_are_a_habit(compare: Compare) -> None:
+    rates = [0.001] * 10_080
+    for start in range(100, 10_080, 240):
+        rates[start : start + 16] = [0.1] * 16
+    profile = _profile(10_080, error_rate=rates)
+    assert compare(profile, after=_errors(0.09, 10.0, 15)).verdict is Verdict.OK
+    assert compare(profile, after=_errors(0.3, 10.0, 15)).verdict is Verdict.ROLLBACK_RECOMMENDED
