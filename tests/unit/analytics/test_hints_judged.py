@@ -147,11 +147,13 @@ def test_requests_that_fail_before_none_comes_are_not_called_fine(frames: Frames
 
 
 def test_cpu_is_not_said_to_have_been_what_the_traffic_made_expect(frames: Frames) -> None:
-    judgement = _judge(frames, _window(15, requests_per_sec=3.0))
+    judgement = _judge(frames, _window(15, requests_per_sec=3.5))
     (hint,) = diagnose(judgement)
     assert hint.rule == "improvement"
     assert "expected at this traffic" in hint.diagnosis
     assert "before the deploy (" not in hint.diagnosis
+    # At so much traffic a breach was expected; but there was none to recover from.
+    assert all(each.attribution is None for each in judgement.evidence)
 
 
 def test_no_change_needs_no_word(frames: Frames) -> None:
