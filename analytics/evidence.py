@@ -19,8 +19,9 @@ from analytics.compare import (
     find_exceedance,
 )
 from analytics.finding import Finding
-from analytics.levels import ORDER
+from analytics.levels import ORDER, midmean
 from analytics.patterns import find_patterns
+from analytics.profile import BASELINE_SLOTS
 from core.judgement import Direction
 from core.types import Attribution, Metric
 
@@ -29,6 +30,7 @@ TESTS: Final = ("shift", "failures")
 
 TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
 ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
+CPU: Final = ORDER.index(Metric.CPU_USAGE)
 
 INTERVAL_SIGMAS: Final = 1.959963984540054
 POWER_SIGMAS: Final = 1.2815515655446004
@@ -84,7 +86,7 @@ def describe(
         "exceedance_ratio": find_exceedance(block.after, threshold.T).T,
         "tolerance_ratio": np.full(failed.shape, limits.bad_share),
         "failed": failed,
-        "attribution": _attribute(chosen, failed, better, limits),
+        "attribution": _attribute(chosen, _find_before(block, chosen), failed, better, limits),
         "severe": severe,
         "direction": np.select([failed, better], [WORSE, BETTER], NONE),
         "pattern": pattern,
@@ -148,10 +150,19 @@ def _contribute(chosen: Finding, failed: Flags) -> Array:
     return share
 
 
-def _attribute(chosen: Finding, failed: Flags, better: Flags, limits: Limits) -> Numbers:
+def _find_before(block: Block, chosen: Finding) -> Array:
+    """The levels of the baseline: what is expected, but CPU without what more traffic explains."""
+    before = chosen.expected.copy()
+    before[CPU] = midmean(block.before[CPU, :, -BASELINE_SLOTS:])
+    return before
+
+
+def _attribute(
+    chosen: Finding, before: Array, failed: Flags, better: Flags, limits: Limits
+) -> Numbers:
     """Whose the deviation is; `NONE` if there is none."""
     levels = np.array([limits.breaches.get(metric, np.inf) for metric in ORDER])[:, None]
-    breached, still = chosen.expected > levels, chosen.observed > levels
+    breached, still = before > levels, chosen.observed > levels
     number = {whose: place for place, whose in enumerate(ATTRIBUTIONS)}
     whose: Numbers = np.select(
         [

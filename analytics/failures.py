@@ -13,10 +13,18 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import Flags
+from analytics.counts import count_failures
 from analytics.finding import Finding
-from analytics.gauges import CRITICAL_SIGMAS, LEAST_VALUES, Q99_SIGMAS, TOLERANCE, Minimum
+from analytics.gauges import (
+    CRITICAL_SIGMAS,
+    LEAST_VALUES,
+    Q99_SIGMAS,
+    RECENT_SLOTS,
+    TOLERANCE,
+    Minimum,
+)
 from analytics.levels import LONG_SLOTS, ORDER, SHAPES, Span, find_seconds
-from analytics.profile import BASELINE_SLOTS, QUANTILES, Stack, count_failures
+from analytics.profile import BASELINE_SLOTS, QUANTILES, Stack
 from analytics.statistics import beta_ratio, find_share_above
 from core.types import Metric
 
@@ -35,6 +43,12 @@ SURE: Final = 0.05
 LIKELY: Final = 0.1
 """p of the settled slots alone, and of all slots but the worst: what a blip leaves is chance."""
 
+MOST_RISE: Final = 0.1
+"""Where many requests fail anyway, one more of ten is a rise: half of them cannot double."""
+
+RECENT_BAD_SLOTS: Final = 3
+"""Of the last minutes of the baseline that must be bad for an older trouble."""
+
 END_SLOTS: Final = 7
 HALF_FAILURE: Final = 0.5
 LEAST_BAD_SLOTS: Final = 2
@@ -50,6 +64,7 @@ class Ground:
         requests: Per post slot, shape (d, s).
         failures: Failed ones among them, shape (d, s).
         before_n: Baseline slots with a rate, shape (d,).
+        recent: Requests and failures of the end of the baseline, shape (2, d, `RECENT_SLOTS`).
         base_requests: Requests the usual rate was learned from, shape (d,).
         base_failures: Failed ones among them, shape (d,).
         dispersion: Variance of the baseline's minutes in multiples of chance, shape (d,).
@@ -58,6 +73,7 @@ class Ground:
     requests: Array
     failures: Array
     before_n: Array
+    recent: Array
     base_requests: Array
     base_failures: Array
     dispersion: Array
@@ -80,6 +96,7 @@ def prepare(block: Block, profiles: Stack) -> Ground:
         requests=after[0],
         failures=after[1],
         before_n=(~np.isnan(before[ERRORS])).sum(axis=-1),
+        recent=np.stack([requests, failures])[..., -RECENT_SLOTS:],
         base_requests=base_requests + weight * np.nan_to_num(day_requests),
         base_failures=base_failures + weight * np.nan_to_num(day_failures),
         dispersion=np.maximum(off.sum(axis=-1) / np.maximum(slots, 1), 1.0),
@@ -107,16 +124,17 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
     chance = _tail(ground, groups, dispersion)
     rate = np.maximum(_rate(*groups[:, ALL]), _rate(*groups[:, SETTLED]))
     seen = profiles.take("failure_quantiles", shape)
-    p = np.maximum(chance[ALL], find_share_above(seen, QUANTILES, rate / TOLERANCE))
+    p = np.maximum(chance[ALL], find_share_above(seen, QUANTILES, (rate - base) / TOLERANCE))
     known = (ground.before_n >= LEAST_VALUES) & (served >= LEAST_VALUES - 1)
     effect = np.where(known, rate - base, np.nan)
-    least = np.maximum(minimum.share, LEAST_RATIO * cautious - base)
+    least = np.maximum(minimum.share, _rise(cautious, LEAST_RATIO) - base)
     least = np.maximum(least, minimum.amount / np.maximum(groups[0, ALL], 1.0))
     scale = _scale(ground, groups[0, ALL], dispersion)
     half = minimum.share / 2
     bad_n = ((x > HALF_FAILURE) & (x >= n * (base + half)[:, None])).sum(axis=-1)
     rest = _rate(*groups[:, REST])
-    lasting = (rest - base >= half) & (rest >= LEAST_RATIO_WITHOUT_WORST * cautious)
+    lasting = (rest - base >= half) & (rest >= _rise(cautious, LEAST_RATIO_WITHOUT_WORST))
+    old = rate < _earlier(ground, base, minimum.share)
     unlikely = (chance[REST] < LIKELY) & (chance[SETTLED] < SURE) & (bad_n >= LEAST_BAD_SLOTS)
     return Finding(
         effect=effect[None],
@@ -127,11 +145,30 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
         sure=(Q99_SIGMAS * scale)[None],
         statistic=groups[1, ALL][None],
         p=np.where(known, p, np.nan)[None],
-        passed=((effect >= least) & lasting & unlikely & ~_over(ground, base, half))[None],
-        old=np.zeros((1, rate.size), dtype=np.bool_),
+        passed=((effect >= least) & lasting & unlikely & ~old & ~_over(ground, base, half))[None],
+        old=(old & (effect >= least))[None],
         expected=np.where(known, base, np.nan)[None],
         observed=np.where(known, rate, np.nan)[None],
     )
+
+
+def _rise(rate: Array, ratio: float) -> Array:
+    """The rate from which on `rate` has risen."""
+    risen: Array = np.minimum(ratio * rate, rate + MOST_RISE)
+    return risen
+
+
+def _earlier(ground: Ground, base: Array, share: float) -> Array:
+    """The rate from which on it is worse than a trouble the baseline ended in; 0 without any.
+
+    The worst minute is left out there as it is afterwards: one blip is no trouble.
+    """
+    n, x = ground.recent
+    bad = (x > HALF_FAILURE) & (x >= n * (base + share / 2)[:, None])
+    served = np.maximum((n > 0).sum(axis=-1), 1)
+    rest = _rate(n.sum(axis=-1) * (served - 1) / served, x.sum(axis=-1) - x.max(axis=-1))
+    worse = np.maximum(_rise(rest, LEAST_RATIO), rest + share)
+    return np.where(bad.sum(axis=-1) >= RECENT_BAD_SLOTS, worse, 0.0)
 
 
 def _group(ground: Ground, span: Span) -> Array:

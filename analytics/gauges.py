@@ -61,6 +61,11 @@ TOLERANCE: Final = 1.1
 HABIT_P: Final = 0.05
 """p of a shift that the service shows at this time of day one time in twenty by itself."""
 
+ORDINARY: Final = 0.8
+ODD: Final = 4.0
+"""A minute counts as no further off than four times what four of five minutes do not exceed: five
+standard deviations of normal values, which these hardly ever reach."""
+
 LEAST_VALUES: Final = 3
 """Values a window must have of a metric to say anything of it."""
 
@@ -127,7 +132,8 @@ def prepare(block: Block) -> Ground:
     recent = before[..., -RECENT_SLOTS:]
     recent_n = (~np.isnan(recent)).sum(axis=-1)
     recent_level = take_logs(midmean(recent), floors)
-    away = mean((before - mean(before)[..., None]) ** 2)
+    tame = _tame(before)
+    away = mean((tame - mean(tame)[..., None]) ** 2)
     level = np.exp(base)
     level[LATENCY] = 1.0  # is a logarithm, so its scatter is relative already
     return Ground(
@@ -222,6 +228,21 @@ def _quantile(freedom: Array) -> Array:
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
     fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
     return z + first / freedom + second / freedom**2 + third / freedom**3 + fourth / freedom**4
+
+
+def _tame(before: Array) -> Array:
+    """Minutes with those that are far off moved nearer to the middle.
+
+    The level does not follow one odd minute, so how well it is known must not either: a reading
+    of nonsense would make the test blind to an outage.
+    """
+    middle = midmean(before)[..., None]
+    away = np.abs(before - middle)
+    n = (~np.isnan(away)).sum(axis=-1)
+    ordinary = np.floor(ORDINARY * np.maximum(n - 1, 0)).astype(np.int64)[..., None]
+    limit = ODD * np.take_along_axis(np.sort(away, axis=-1), ordinary, axis=-1)
+    tame: Array = np.clip(before, middle - limit, middle + limit)
+    return tame
 
 
 def _least(expected: Array, seconds: Array, minima: Mapping[Metric, Minimum]) -> Array:

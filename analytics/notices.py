@@ -116,7 +116,7 @@ NOTICES: Final = (
         "pre_existing_breach",
         Severity.INFO,
         "It was like this before the deploy",
-        "Already bad before this deploy and not clearly worse since: {found}.",
+        "Bad, or on its way there, before this deploy already: {found}.",
         (
             "Do not expect a rollback to help with this part.",
             "Treat it as an incident of its own, older than this deploy.",

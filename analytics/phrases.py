@@ -32,6 +32,9 @@ SOURCES: Final[Mapping[str, str]] = {
 }
 """When the expected level was seen, if not right before the deploy."""
 
+LOADED: Final = "shift"
+"""The test that expects more CPU where there is more traffic, whatever there was before."""
+
 TIMES: Final = 9
 """Growth (as a share) from which on a level is called so many times the other."""
 
@@ -71,6 +74,8 @@ def describe(evidence: Evidence) -> str:
     """Return a metric's levels, the size of the change and the bad slots, as one sentence."""
     metric = evidence.metric
     when = SOURCES.get(evidence.baseline_source, "before the deploy")
+    if metric is Metric.CPU_USAGE and evidence.test == LOADED:
+        when = "expected at this traffic"
     sentence = (
         f"{NAMES[metric][0]} {amount(metric, evidence.observed)} "
         f"against {amount(metric, evidence.expected)} {when}{_change(evidence)}"

@@ -19,6 +19,7 @@ import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analytics.blocks import Array, Rows, clean, merge
+from analytics.counts import count_failures, find_dispersion, sum_windows
 from analytics.levels import (
     GAUGES,
     SHAPES,
@@ -84,7 +85,7 @@ LAYOUT: Final[Mapping[str, tuple[int, ...]]] = {
     "habit": (len(SHAPES), len(GAUGES), HABIT_BINS),  # their upper end by time of day
     "requests": (1,),  # of the last day
     "failures": (1,),
-    "failure_quantiles": (len(SHAPES), len(QUANTILES)),  # of the error rate of a window
+    "failure_quantiles": (len(SHAPES), len(QUANTILES)),  # of the rise of a window's error rate
     "dispersion": (len(SHAPES),),  # variance of failures in a window, in multiples of chance
 }
 """Name and shape of what is in a profile, in order; NaN where the history is too short."""
@@ -226,19 +227,16 @@ def _null_failures(grid: Array, slot_seconds: float) -> dict[str, Array]:
     day = int(DAY / slot_seconds)
     quantiles = np.full(LAYOUT["failure_quantiles"], np.nan)
     dispersion = np.full(LAYOUT["dispersion"], np.nan)
-    rate = failures.sum() / max(requests.sum(), 1e-9)
     for post_slots in (SHORT_SLOTS, LONG_SLOTS):
         for span in find_spans(post_slots):
             width = len(range(post_slots)[span.slots])
-            n = _sums(requests, width)
-            x = _sums(failures, width)
+            n = sum_windows(requests, width)
+            x = sum_windows(failures, width)
             if (n > 0).sum() < LEAST_WINDOWS:
                 continue
             shape = SHAPES.index(span.name)
-            quantiles[shape] = np.quantile(x[n > 0] / n[n > 0], QUANTILES)
-            expected = n[n > 0] * rate
-            off = (x[n > 0] - expected) ** 2 / np.maximum(expected, 1e-9)
-            dispersion[shape] = max(1.0, float(off.mean())) if rate > 0 else 1.0
+            quantiles[shape] = _rises(requests, failures, width)
+            dispersion[shape] = find_dispersion(n[n > 0], x[n > 0])
     return {
         "requests": np.array([requests[-day:].sum()]),
         "failures": np.array([failures[-day:].sum()]),
@@ -247,18 +245,20 @@ def _null_failures(grid: Array, slot_seconds: float) -> dict[str, Array]:
     }
 
 
-def count_failures(traffic: Array, rate: Array, slot_seconds: Array) -> tuple[Array, Array]:
-    """Return requests and failed ones per slot; 0 where one of the numbers is missing."""
-    known = ~np.isnan(traffic) & ~np.isnan(rate)
-    requests = np.where(known, np.minimum(traffic, 1e12) * slot_seconds, 0.0)
-    failures = np.where(known, requests * np.minimum(rate, 1.0), 0.0)
-    return requests, failures
+def _rises(requests: Array, failures: Array, width: int) -> Array:
+    """Quantiles of how much more of a window's requests failed than of those before it.
 
-
-def _sums(values: Array, width: int) -> Array:
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    sums: Array = np.maximum(total[width:] - total[:-width], 0.0)
-    return sums
+    Not of the rates themselves: a long outage began once, however many windows it filled.
+    """
+    lead = BASELINE_SLOTS + GAP_SLOTS
+    n, x = sum_windows(requests, width)[lead:], sum_windows(failures, width)[lead:]
+    base_n = sum_windows(requests, BASELINE_SLOTS)[: n.size]
+    base_x = sum_windows(failures, BASELINE_SLOTS)[: n.size]
+    known = (n > 0) & (base_n > 0)
+    if known.sum() < LEAST_WINDOWS:
+        return np.full(len(QUANTILES), np.nan)
+    rises: Array = x[known] / n[known] - base_x[known] / base_n[known]
+    return np.quantile(np.maximum(rises, 0.0), QUANTILES)
 
 
 def pack(profile: ServiceProfile) -> bytes:

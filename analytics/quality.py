@@ -9,7 +9,8 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import Flags, Numbers
-from analytics.levels import ORDER, find_seconds, mean
+from analytics.levels import LONG_SLOTS, ORDER, TAIL_SLOTS, find_seconds, mean
+from analytics.profile import BASELINE_SLOTS
 from analytics.reasons import Penalty
 from core.types import Metric
 
@@ -22,6 +23,9 @@ SOLID_BASELINE: Final = 15
 
 STUCK_SHARE: Final = 0.5
 """A source clock that advances by less than this share of ours repeats old numbers."""
+
+END_SLOTS: Final = 2
+"""End of a short window, as the tests of gauges have it; that of a long one is its tail."""
 
 STAMPS: Final = 3
 SKEW_RATIO: Final = 0.9
@@ -37,6 +41,8 @@ class Quality:
         stuck: Whether the source repeats old numbers, shape (d,).
         blind: Whether a metric known before is not known after, shape (d, 5).
         unknown: Whether a metric has too few baseline values to compare with, shape (d, 5).
+        cut: Whether nothing is known of a metric at the end of the window, though it was known
+            before: nobody can tell then whether what was seen until there lasts, shape (d, 5).
         penalties: Shape (d, penalties).
         ratio: What the penalties leave of 1, shape (d,).
     """
@@ -46,6 +52,7 @@ class Quality:
     stuck: Flags
     blind: Flags
     unknown: Flags
+    cut: Flags
     penalties: Flags
     ratio: Array
 
@@ -55,12 +62,14 @@ def assess_quality(block: Block, min_values: int) -> Quality:
     known = ~np.isnan(block.after)
     taken = known.any(axis=0)
     samples = taken.sum(axis=-1)
-    before_n = (~np.isnan(block.before)).sum(axis=-1)
-    idle = (block.after[TRAFFIC] == 0).sum(axis=-1)
-    excused = known.sum(axis=-1)
-    excused[SERVED] += idle
+    # Only the last ones are compared with, however many there are.
+    before_n = (~np.isnan(block.before[..., -BASELINE_SLOTS:])).sum(axis=-1)
+    told = known.copy()
+    told[SERVED] |= block.after[TRAFFIC] == 0
+    excused = told.sum(axis=-1)
     stuck, skewed = _clocks(block)
     slots = block.after.shape[-1]
+    end = TAIL_SLOTS if slots >= LONG_SLOTS else END_SLOTS
     baseline = before_n.max(axis=0)
     values = excused.sum(axis=0) / np.maximum(5 * samples, 1)
     flags = {
@@ -85,6 +94,7 @@ def assess_quality(block: Block, min_values: int) -> Quality:
         stuck=stuck,
         blind=((before_n >= min_values) & (excused < min_values)).T,
         unknown=(before_n < min_values).T,
+        cut=((before_n >= min_values) & ~told[..., -end:].any(axis=-1)).T,
         penalties=np.stack([flags[penalty] for penalty in Penalty], axis=-1),
         ratio=np.where(stuck, 0.0, ratio),
     )

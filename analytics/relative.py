@@ -175,7 +175,7 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
             quality.unknown.all(axis=1),
             comparison.severe.any(axis=1),
             comparison.failed.any(axis=1),
-            (quality.blind | quality.unknown).any(axis=1),
+            (quality.blind | quality.unknown | quality.cut).any(axis=1),
             quality.requests < rules.min_requests,
         ],
         [

@@ -123,9 +123,19 @@ def _level_traits(evidence: Evidence) -> Iterator[Trait]:
         yield Trait.SURGED
     change = abs(evidence.observed - evidence.expected)
     # A share of few errors says nothing: what did not fail and did not surely move is steady.
-    same = evidence.metric is Metric.ERROR_RATE or change <= STEADY_RATIO * evidence.expected
+    same = (
+        not _matters(evidence)
+        if evidence.metric is Metric.ERROR_RATE
+        else change <= STEADY_RATIO * evidence.expected
+    )
     if same and not evidence.failed and evidence.direction is not Direction.WORSE:
         yield Trait.STEADY
+
+
+def _matters(evidence: Evidence) -> bool:
+    """Whether the change is as large as one that matters, even if it did not fail."""
+    effect, least = evidence.effect, evidence.minimum_effect
+    return effect is not None and least is not None and effect >= least
 
 
 def _facts(judgement: Judgement, surroundings: Surroundings) -> Iterator[Fact]:

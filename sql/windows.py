@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from core.database import Connection
 from core.types import METRICS
 from sql import frames
 from sql.texts import query
 
+Places: TypeAlias = NDArray[np.int64]
+
 MOMENT: Final = pl.Datetime("us", "UTC")
-POST: Final = 4
-"""Number of the phase `post`."""
+PRE, POST = 1, 4
+"""Numbers of the phases `pre` and `post`."""
+LEAST_SAMPLES: Final = 3
+"""Fewer of its own give way to another baseline, see `analytics.windows`."""
 KINDS: Final = 65_536
 UNPLACED: Final = 7
 """Parts of the key of a sample, see the query: its place times `KINDS` and what it is, which from
@@ -113,10 +118,11 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     window = [known, baseline_seconds, since, until]
     rows = _unpack(await frames.fetch(conn, query("windows.samples"), window, SAMPLES))
     around = [known, baseline_seconds]
+    neighbours = await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS)
     return Material(
         deployments,
-        pl.concat([rows, await _fall_back(conn, known, rows)]),
-        await frames.fetch(conn, query("windows.neighbours"), around, NEIGHBOURS),
+        pl.concat([rows, await _fall_back(conn, known, rows, neighbours)]),
+        neighbours,
         {
             each: row["packed"]
             for row in await conn.fetch(query("windows.profiles"), known)
@@ -125,17 +131,37 @@ async def load(conn: Connection, ids: Sequence[UUID], baseline_seconds: float) -
     )
 
 
-async def _fall_back(conn: Connection, known: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
-    """Load other baselines for the deployments that have none of their own."""
-    watched = np.zeros(len(known), dtype=np.bool_)
-    watched[rows["row"].to_numpy()[rows["phase"].to_numpy() != POST]] = True
-    without = np.flatnonzero(~watched)
+async def _fall_back(
+    conn: Connection, known: Sequence[str], rows: pl.DataFrame, neighbours: pl.DataFrame
+) -> pl.DataFrame:
+    """Load other baselines for the deployments whose own is too thin, or none."""
+    continuous, pre = (
+        np.bincount(rows["row"].filter(rows["phase"] == phase).to_numpy(), minlength=len(known))
+        for phase in (0, PRE)
+    )
+    continuous -= _count_bad(known, rows, neighbours)
+    own = np.where(continuous > 0, continuous, pre)
+    without = np.flatnonzero(own < LEAST_SAMPLES)
     if not without.size:
         return rows.clear()
     ids = [known[place] for place in without.tolist()]
     found = _unpack(await frames.fetch(conn, query("windows.fallbacks"), [ids], SAMPLES))
     # It counts places among those without; what is wanted is the place among all.
     return found.with_columns(row=without[found["row"].to_numpy()])
+
+
+def _count_bad(known: Sequence[str], rows: pl.DataFrame, neighbours: pl.DataFrame) -> Places:
+    """How many continuous samples of each are from the time of a deployment that did harm."""
+    place = pl.DataFrame({"service_id": known, "row": np.arange(len(known))})
+    bad = neighbours.filter("bad").join(place, on="service_id")
+    hit = (
+        rows.filter(pl.col("phase") == 0)
+        .select("row", "slot_at")
+        .join(bad.select("row", "started_at", "ended_at"), on="row")
+        .filter(pl.col("slot_at").is_between("started_at", "ended_at"))
+        .unique(["row", "slot_at"])
+    )
+    return np.bincount(hit["row"].to_numpy(), minlength=len(known))
 
 
 def _unpack(rows: pl.DataFrame) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from analytics import policy
@@ -87,3 +87,52 @@ async def test_those_that_are_not_settled_are_left_out_with_their_samples(
     await conn.execute("DELETE FROM scheduled_jobs")
     both = await windows.load(conn, [deployment.id, other], BASELINE_SECONDS)
     assert both.settled() is both
+
+
+PAST = """
+INSERT INTO deployments (id, project_id, env, branch, state, triggered_at, finished_at, post_slots,
+                         slot_seconds)
+SELECT gen_random_uuid(), project_id, env, 'b', 'analyzed', triggered_at - $2::interval,
+       triggered_at - $2::interval + interval '1 min', 5, 60
+  FROM deployments WHERE id = $1 RETURNING id
+"""
+
+CONTINUOUS = """
+INSERT INTO metric_samples (slot_at, collected_at, project_id, env, requests_per_sec, latency_p95,
+                            error_rate, cpu_usage, memory_usage)
+SELECT at, at, project_id, env, 10, 50, 0, 0.3, 0.4
+  FROM deployments, generate_series(1, $2::integer) AS i,
+       LATERAL (SELECT triggered_at - i * interval '1 min' AS at) AS moment
+ WHERE id = $1
+"""
+
+SAID = """
+INSERT INTO verdicts (deployment_id, policy, policy_digest, verdict, conclusive, reason_code,
+                      confidence, coverage_ratio, as_of)
+SELECT id, 'p', 'd', $2, true, 'r', 1, 1, finished_at + interval '5 min'
+  FROM deployments WHERE id = $1
+"""
+
+
+async def test_a_thin_baseline_gives_way_to_the_last_harmless_deployment(
+    conn: Connection, deployment: Deployment
+) -> None:
+    """Two samples are no baseline; nor is one that a bad deployment has filled."""
+    earlier = await conn.fetchval(PAST, deployment.id, timedelta(hours=3))
+    await conn.execute(SAMPLES, [earlier], 1.0)
+    await conn.execute(SAID, earlier, "ok")
+    await conn.execute("DELETE FROM scheduled_jobs")
+
+    async def find_source() -> str:
+        material = await windows.load(conn, [deployment.id], BASELINE_SECONDS)
+        cut = judging.prepare(material).windows.deployments
+        return str(cut["baseline_source"].item())
+
+    await conn.execute(CONTINUOUS, deployment.id, 2)
+    assert await find_source() == "previous"
+    await conn.execute("DELETE FROM metric_samples WHERE phase IS NULL")
+    await conn.execute(CONTINUOUS, deployment.id, 4)
+    assert await find_source() == "baseline"
+    bad = await conn.fetchval(PAST, deployment.id, timedelta(minutes=6))
+    await conn.execute(SAID, bad, "rollback_recommended")
+    assert await find_source() == "previous"

@@ -14,7 +14,7 @@ from scipy import stats
 from analytics import gauges, windows
 from analytics.profile import ServiceProfile, build_profile
 from core.judgement import Evidence, Judgement
-from core.types import METRICS, Metric
+from core.types import METRICS, Attribution, Metric, Verdict
 
 Compare = Callable[..., Judgement]
 
@@ -216,3 +216,76 @@ def test_a_metric_needs_three_values_on_both_sides(compare: Compare) -> None:
     thin += [{"latency_p95": None}] * 28
     evidence = _of(compare(before=thin, after=[{}] * 5), Metric.LATENCY_P95)
     assert (evidence.expected, evidence.effect) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("metric", "odd", "bad"),
+    [
+        (Metric.REQUESTS_PER_SEC, 1e5, {"requests_per_sec": 0.0}),
+        (Metric.LATENCY_P95, 0.0, {"latency_p95": 125.0}),
+        (Metric.CPU_USAGE, 1.0, {"cpu_usage": 0.45}),
+    ],
+)
+@pytest.mark.parametrize("slots", [5, 15])
+def test_one_odd_reading_before_hides_nothing_after(
+    compare: Compare, metric: Metric, odd: float, bad: dict[str, float], slots: int
+) -> None:
+    """A counter that starts over, a latency of no request, a cron job: one minute of thirty."""
+    before = _scatter(metric, 1, 30, LEVELS[metric][0])
+    before[12] = before[12] | {metric.value: odd}
+    judgement = compare(before=before, after=[bad] * slots)
+    assert _of(judgement, metric).failed
+
+
+@pytest.mark.parametrize("slots", [5, 15])
+@pytest.mark.parametrize("known", [True, False])
+def test_errors_that_came_before_the_deployment_are_not_its_doing(
+    compare: Compare, known: bool, slots: int
+) -> None:
+    """An outage of five minutes, then the deployment that is to end it."""
+    profile = _profile(3000) if known else None
+    before = _errors(0.2, 10.0, 5) + _errors(0.001, 10.0, 25)
+    for rate in (0.2, 0.09):
+        judgement = compare(profile, before=before, after=_errors(rate, 10.0, slots))
+        assert judgement.verdict is Verdict.OK
+        evidence = _of(judgement, Metric.ERROR_RATE)
+        assert evidence.attribution is Attribution.PRE_EXISTING
+    if known:  # without history, a baseline in flames tells little of what is usual
+        worse = compare(profile, before=before, after=_errors(0.5, 10.0, slots))
+        assert worse.verdict is Verdict.ROLLBACK_RECOMMENDED
+
+
+def test_one_bad_minute_before_does_not_excuse_errors_after(compare: Compare) -> None:
+    before = [*_errors(0.5, 10.0, 1), *_errors(0.001, 10.0, 29)]
+    judgement = compare(_profile(3000), before=before, after=_errors(0.1, 10.0, 15))
+    assert judgement.verdict is Verdict.ROLLBACK_RECOMMENDED
+
+
+@pytest.mark.parametrize(("usual", "changed"), [(0.2, 0.35), (0.55, 1.0)])
+def test_where_many_requests_fail_anyway_errors_need_not_double(
+    compare: Compare, usual: float, changed: float
+) -> None:
+    before, after = _errors(usual, 10.0, 30), _errors(changed, 10.0, 15)
+    assert _of(compare(before=before, after=after), Metric.ERROR_RATE).failed
+    after = _errors(usual + 0.09, 10.0, 15)
+    assert not _of(compare(before=before, after=after), Metric.ERROR_RATE).failed
+
+
+@pytest.mark.parametrize("minutes", [30, 180])
+def test_an_outage_days_ago_does_not_excuse_errors_now(compare: Compare, minutes: int) -> None:
+    """Some hours of a week are no scatter that failures have to stand out from, nor a habit."""
+    rates = [0.001] * 10_080
+    rates[4000 : 4000 + minutes] = [0.6] * minutes
+    profile = _profile(10_080, error_rate=rates)
+    for rate in (0.05, 0.5):
+        judgement = compare(profile, after=_errors(rate, 10.0, 15))
+        assert judgement.verdict is Verdict.ROLLBACK_RECOMMENDED
+
+
+def test_errors_that_come_every_few_hours_by_themselves_are_a_habit(compare: Compare) -> None:
+    rates = [0.001] * 10_080
+    for start in range(100, 10_080, 240):
+        rates[start : start + 16] = [0.1] * 16
+    profile = _profile(10_080, error_rate=rates)
+    assert compare(profile, after=_errors(0.09, 10.0, 15)).verdict is Verdict.OK
+    assert compare(profile, after=_errors(0.3, 10.0, 15)).verdict is Verdict.ROLLBACK_RECOMMENDED

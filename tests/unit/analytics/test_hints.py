@@ -84,7 +84,7 @@ def test_what_was_there_before_is_said(verify: Verify) -> None:
     assert hints[-1].severity is Severity.INFO
     assert hints[-1].metrics == (Metric.MEMORY_USAGE,)
     assert hints[-1].diagnosis == (
-        "Already bad before this deploy and not clearly worse since: "
+        "Bad, or on its way there, before this deploy already: "
         "memory 88 % against 88 % before the deploy; 5 of 5 slots above 72 %."
     )
 

@@ -139,6 +139,23 @@ def test_a_near_miss_does_not(frames: Frames, rule: str, shapes: dict[str, Shape
     assert rule not in [hint.rule for hint in _hints(frames, _window(15, **shapes))]
 
 
+def test_requests_that_fail_before_none_comes_are_not_called_fine(frames: Frames) -> None:
+    """All fail for eight minutes, then nobody asks any more."""
+    after = _window(8, error_rate=900.0) + _window(7, requests_per_sec=0.0)
+    hints = _hints(frames, after)
+    assert [hint.rule for hint in hints] == ["traffic_drop"]
+
+
+def test_cpu_is_not_said_to_have_been_what_the_traffic_made_expect(frames: Frames) -> None:
+    judgement = _judge(frames, _window(15, requests_per_sec=3.5))
+    (hint,) = diagnose(judgement)
+    assert hint.rule == "improvement"
+    assert "expected at this traffic" in hint.diagnosis
+    assert "before the deploy (" not in hint.diagnosis
+    # At so much traffic a breach was expected; but there was none to recover from.
+    assert all(each.attribution is None for each in judgement.evidence)
+
+
 def test_no_change_needs_no_word(frames: Frames) -> None:
     assert _hints(frames, _window(15)) == ()
     assert _hints(frames, _window(5), post_slots=5) == ()

@@ -332,7 +332,21 @@ def _stamped(*seconds: float) -> list[Sample]:
             {"before": [{"cpu_usage": None}] * 30, "after": [{"error_rate": 0.4}] * 5},
             ReasonCode.SEVERE_REGRESSION,
         ),
-        ({"after": [BAD] * 8, "post_slots": 15}, ReasonCode.NO_REGRESSION),
+        # Nobody knows whether it was still so at the end: surely no ok.
+        ({"after": [BAD] * 8, "post_slots": 15}, ReasonCode.METRIC_MISSING),
+        ({"after": [{"latency_p95": 400.0}] * 10, "post_slots": 15}, ReasonCode.METRIC_MISSING),
+        ({"after": [{"latency_p95": 400.0}] * 3, "post_slots": 5}, ReasonCode.METRIC_MISSING),
+        ({"after": [{}] * 10 + [{"cpu_usage": None}] * 5}, ReasonCode.METRIC_MISSING),
+        ({"after": [{}] * 11 + [GONE] * 4}, ReasonCode.NO_REGRESSION),
+        ({"after": [{}] * 10 + [{"requests_per_sec": 0.0}] * 5}, ReasonCode.SEVERE_REGRESSION),
+        # Only the last thirty are compared with, and there the latency is unknown.
+        (
+            {
+                "before": [{"requests_per_sec": 0.0}] * 30 + [{}] * 30,
+                "after": [{"error_rate": 0.4, "latency_p95": 400.0}] * 5,
+            },
+            ReasonCode.METRIC_MISSING,
+        ),
     ],
 )  # fmt: skip
 def test_gives_one_reason(compare: Compare, case: dict[str, Any], reason: ReasonCode) -> None:
