@@ -45,7 +45,7 @@ SELECT string_agg(int8send(w.place * 65536
             ELSE m.deployment_id = d.id END
 
 -- name: fallbacks
--- For deployments that nobody, or hardly anybody, was watching before: what the last harmless deployment looked like
+-- For deployments that hardly anybody was watching before: what the last harmless one looked like
 -- afterwards (at most 90 days ago), and the same minutes a week ago. Columns as in `samples`.
 SELECT string_agg(int8send(place * 65536 + source), NULL) AS key,
        string_agg(timestamptz_send(slot_at), NULL) AS slot_at,
