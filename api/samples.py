@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -102,10 +103,10 @@ async def _read(request: Request) -> bytes:
 
 
 def _parse(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
-    certain = documents.read_certain(body, form, env, bounds)
-    if certain is not None and len(certain) <= MAX_ROWS:
+    certain = documents.read_certain(body, form, env, bounds, MAX_ROWS)
+    if certain is not None:
         return Batch(certain, [])
-    found = list(form.split(body))
+    found = list(islice(form.split(body), MAX_ROWS + 1))  # lines beyond are not worth a look
     if len(found) > MAX_ROWS:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_ROWS:,} rows")
     return rows.read_each(found, env, bounds)

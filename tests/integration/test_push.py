@@ -218,6 +218,7 @@ PACKED = {"Content_Type": "application/x-ndjson", "Content_Encoding": "gzip"}
         (pack(b" " * MAX_PUSH_BYTES + b"[]"), {"Content_Encoding": "gzip"}, 413, "4096"),
         (b" " * (MAX_PUSH_BYTES + 1), {}, 413, "4096"),
         (b"[" + b"1," * 10_000 + b"1]", {}, 413, "10,000 rows"),
+        (b"1\n" * 10_001, {"Content_Type": "application/jsonl"}, 413, "10,000 rows"),
         (b"\n" * 70_000 + b"1", {"Content_Type": "application/jsonl"}, 422, "no JSON object"),
         (b'[{"slot_at":"x","slot_at":"y"}]', {}, 422, "a key appears twice"),
         (b'[{"slot_at":"\\ud800","metrics":{}}]', {}, 422, "is not a moment"),
