@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
 from api.auth import OwnerDep
 from api.body import unpack
@@ -100,6 +101,8 @@ async def _read(request: Request) -> bytes:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {BODY_SECONDS:.0f} s"
         ) from None
+    except ClientDisconnect:  # nobody hears the answer, but it must not count as an error of ours
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the body was broken off") from None
 
 
 def _parse(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:

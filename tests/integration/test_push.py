@@ -306,6 +306,37 @@ async def test_a_body_that_does_not_come_is_given_up(
     assert (await pusher.send(never())).status_code == 408
 
 
+async def test_a_pusher_that_hangs_up_is_no_error_of_ours(
+    settings: Settings, database_url: str, conn: Connection, vault: Vault
+) -> None:
+    project, key = await projects.create(conn, vault, name="batch")
+    app = create_app(settings, database_url)
+    heard = [
+        {"type": "http.request", "body": b"[", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    told: list[Any] = []
+
+    async def receive() -> Any:  # noqa: ANN401 - an ASGI message
+        return heard.pop(0)
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - an ASGI message
+        told.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/projects/{project.id}/samples",
+        "query_string": b"",
+        "headers": [(b"x-api-key", str(key).encode()), (b"content-type", b"application/json")],
+    }
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+        reading = await app.state.seqpulse.traffic.read(conn)
+    assert told[0]["status"] == 400
+    assert (reading.requests_per_sec > 0, reading.error_rate) == (True, 0)
+
+
 @pytest.mark.parametrize("count", [300, 3 * bulk.COPY_FROM])
 async def test_many_pushes_of_the_same_rows_at_once_store_each_row_once(
     pusher: Pusher, conn: Connection, count: int
