@@ -31,8 +31,9 @@ MAX_ROWS: Final = 10_000
 MAX_REFUSALS: Final = 100
 BODY_SECONDS: Final = 30.0
 SMALL_BYTES: Final = 256 * 1024
-"""Read at once, in a few milliseconds; a thread would only fight with the loop for the interpreter.
-Larger bodies are sent to one, so that others are answered meanwhile."""
+"""Read quickly at once, in a few milliseconds; a thread would only fight with the loop for the
+interpreter. Larger bodies are sent to one, so that others are answered meanwhile, and so is what
+must be read carefully: somebody may have seen to it that this takes its time."""
 
 FORMS: Final = {
     "application/json": documents.LIST,
@@ -82,8 +83,7 @@ async def push(
     bounds = Bounds(max(now - age, owner.samples_since), now + rows.MAX_AHEAD)
     with state.pushes.take(str(project_id)):
         body = unpack(await _read(request), encoding)
-        read = partial(_parse, body, FORMS[media_type], env, bounds)
-        batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+        batch = await _parse(body, FORMS[media_type], env, bounds)
         stored = await _store(state, project_id, batch) if len(batch.rows) else 0
     return _answer(batch, stored)
 
@@ -105,10 +105,15 @@ async def _read(request: Request) -> bytes:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "the body was broken off") from None
 
 
-def _parse(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
-    certain = documents.read_certain(body, form, env, bounds, MAX_ROWS)
+async def _parse(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
+    read = partial(documents.read_certain, body, form, env, bounds, MAX_ROWS)
+    certain = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
     if certain is not None:
         return Batch(certain, [])
+    return await asyncio.to_thread(_read_carefully, body, form, env, bounds)
+
+
+def _read_carefully(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
     found = list(islice(form.split(body), MAX_ROWS + 1))  # lines beyond are not worth a look
     if len(found) > MAX_ROWS:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_ROWS:,} rows")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -24,8 +25,21 @@ def test_rows_beyond_the_most_are_not_looked_at() -> None:
             yield number, {}
 
     with pytest.raises(ProblemError, match="more than 10,000 rows"):
-        samples._parse(b"\n" * 90_000, Form(LINES.load, split), "prod", BOUNDS)
+        samples._read_carefully(b"\n" * 90_000, Form(LINES.load, split), "prod", BOUNDS)
     assert len(looked_at) == samples.MAX_ROWS + 1
+
+
+@pytest.mark.parametrize("text", [b"[" * 900 + b"]" * 900, b"{}", b"no JSON"])
+async def test_what_must_be_read_carefully_does_not_keep_others_waiting(text: bytes) -> None:
+    threads = []
+
+    def split(text: bytes) -> Iterator[tuple[int, object]]:
+        threads.append(threading.current_thread())
+        return iter(LINES.split(text))
+
+    batch = await samples._parse(text, Form(LINES.load, split), "prod", BOUNDS)
+    assert len(batch.refusals) == 1
+    assert threads != [threading.current_thread()]
 
 
 def test_lines_are_not_read_quickly_if_there_are_too_many_of_them() -> None:
