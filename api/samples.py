@@ -6,11 +6,13 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
 from api.auth import OwnerDep
 from api.body import unpack
@@ -29,8 +31,9 @@ MAX_ROWS: Final = 10_000
 MAX_REFUSALS: Final = 100
 BODY_SECONDS: Final = 30.0
 SMALL_BYTES: Final = 256 * 1024
-"""Read at once, in a few milliseconds; a thread would only fight with the loop for the interpreter.
-Larger bodies are sent to one, so that others are answered meanwhile."""
+"""Read quickly at once, in a few milliseconds; a thread would only fight with the loop for the
+interpreter. Larger bodies are sent to one, so that others are answered meanwhile, and so is what
+must be read carefully: somebody may have seen to it that this takes its time."""
 
 FORMS: Final = {
     "application/json": documents.LIST,
@@ -80,8 +83,7 @@ async def push(
     bounds = Bounds(max(now - age, owner.samples_since), now + rows.MAX_AHEAD)
     with state.pushes.take(str(project_id)):
         body = unpack(await _read(request), encoding)
-        read = partial(_parse, body, FORMS[media_type], env, bounds)
-        batch = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+        batch = await _parse(body, FORMS[media_type], env, bounds)
         stored = await _store(state, project_id, batch) if len(batch.rows) else 0
     return _answer(batch, stored)
 
@@ -99,13 +101,20 @@ async def _read(request: Request) -> bytes:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {BODY_SECONDS:.0f} s"
         ) from None
+    except ClientDisconnect:  # nobody hears the answer, but it must not count as an error of ours
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the body was broken off") from None
 
 
-def _parse(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
-    certain = documents.read_certain(body, form, env, bounds)
-    if certain is not None and len(certain) <= MAX_ROWS:
+async def _parse(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
+    read = partial(documents.read_certain, body, form, env, bounds, MAX_ROWS)
+    certain = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+    if certain is not None:
         return Batch(certain, [])
-    found = list(form.split(body))
+    return await asyncio.to_thread(_read_carefully, body, form, env, bounds)
+
+
+def _read_carefully(body: bytes, form: Form, env: str, bounds: Bounds) -> Batch:
+    found = list(islice(form.split(body), MAX_ROWS + 1))  # lines beyond are not worth a look
     if len(found) > MAX_ROWS:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_ROWS:,} rows")
     return rows.read_each(found, env, bounds)

@@ -39,17 +39,20 @@ class Form:
     """How rows are written down.
 
     Attributes:
-        load: Returns the documents of a text. Raises ValueError if one of them is not JSON.
+        load: Returns the documents of a text. Raises ValueError if one of them is not JSON, or if
+            it takes no reading to see that there are more than so many.
         split: Yields the line (in a list the position, from 1) and the document of each, read so
             that nothing is hidden: `Twice` where a name appears twice, a text where it is not JSON.
             Raises InvalidInputError if the text cannot be split.
     """
 
-    load: Callable[[bytes], list[Any]]
+    load: Callable[[bytes, int], list[Any]]
     split: Callable[[bytes], Iterable[tuple[int, object]]]
 
 
-def read_certain(text: bytes, form: Form, env: str, bounds: Bounds) -> pl.DataFrame | None:
+def read_certain(
+    text: bytes, form: Form, env: str, bounds: Bounds, most: int
+) -> pl.DataFrame | None:
     """Return the rows of a text, a frame of `ROWS`, if every one is right beyond doubt; else None.
 
     Column by column in the interpreter: for so few rows, polars would spend its time on threads.
@@ -59,9 +62,12 @@ def read_certain(text: bytes, form: Form, env: str, bounds: Bounds) -> pl.DataFr
         form: How it is written.
         env: Environment of rows that do not name one.
         bounds: Moments they may be of.
+        most: Rows there may be.
     """
     try:
-        documents = form.load(text)
+        documents = form.load(text, most)
+        if len(documents) > most:
+            return None
         metrics = [document["metrics"] for document in documents]
         envs = [document.get("env", env) for document in documents]
         columns = {
@@ -127,7 +133,7 @@ def _split_list(text: bytes) -> Iterable[tuple[int, object]]:
     return enumerate(document, 1)
 
 
-def _load_list(text: bytes) -> list[Any]:
+def _load_list(text: bytes, _most: int) -> list[Any]:
     documents = _load(text)
     if not isinstance(documents, list):
         raise ValueError("no list")
@@ -140,7 +146,9 @@ def _split_lines(text: bytes) -> Iterator[tuple[int, object]]:
             yield number, _decode(line)
 
 
-def _load_lines(text: bytes) -> list[Any]:
+def _load_lines(text: bytes, most: int) -> list[Any]:
+    if text.count(b"\n") > most:  # perhaps many are empty: the careful reader will see
+        raise ValueError("too many lines")
     return [_load(line) for line in text.split(b"\n") if line.strip()]
 
 

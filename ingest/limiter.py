@@ -115,6 +115,7 @@ class Limiter:
         self._shares: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
         self._targets = _Buckets()
         self._hosts = _Buckets()
+        self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def admit(
@@ -160,11 +161,14 @@ class Limiter:
     async def _wait_for_host(self, host: str) -> None:
         """Wait for our worker's part of what a host may have.
 
-        One read at a time and no burst, so a worker that starts anew adds at most one.
+        One read at a time and no burst, so a worker that starts anew adds at most one. Who waits
+        behind another is spaced only when that one is through: by then more may be known of the
+        number of workers, of which a worker that starts has yet to hear.
         """
         if self._host_reads_per_second is not None:
-            seconds = self._workers / self._host_reads_per_second
-            await _wait(self._hosts.find(host, 1, seconds))
+            async with self._queues.setdefault(host, asyncio.Lock()):
+                seconds = self._workers / self._host_reads_per_second
+                await _wait(self._hosts.find(host, 1, seconds))
 
     async def _take(self, target: Target, bucket: _Bucket) -> None:
         """Take the turn that counts for all workers."""

@@ -7,7 +7,8 @@ SELECT now(), samples_since FROM history_edges
 -- name: insert
 -- The lock keeps the project from being deleted before its rows are there to be found.
 -- What is too old to be kept is left out, and who writes into hours that are closed notes them, so
--- that they are rolled up again (see sql/rollups.py); here and below.
+-- that they are rolled up again (see sql/rollups.py); here and below. The order is that of COPY,
+-- whatever the database's own: else two writers would wait for each other.
 WITH owner AS MATERIALIZED (
     SELECT id FROM projects WHERE id = $1 FOR KEY SHARE
 ), given AS MATERIALIZED (
@@ -28,7 +29,7 @@ SELECT slot_at, owner.id, env, requests_per_sec, latency_p95, error_rate, cpu_us
        nullif(jsonb_strip_nulls(extra::jsonb), '{}')
   FROM owner, given
  WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
- ORDER BY env, slot_at
+ ORDER BY env COLLATE "C", slot_at
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
 
 -- name: create_incoming

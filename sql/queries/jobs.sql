@@ -105,12 +105,24 @@ WITH outcome AS MATERIALIZED (
                               ELSE n.slot_at + (j.deadline_at - j.slot_at) END
       FROM ready AS h
      CROSS JOIN LATERAL (
-           SELECT h.slot_at + h.repeat * greatest(
-                      1, ceil(extract(epoch FROM clock_timestamp() - h.slot_at)
-                              / extract(epoch FROM h.repeat))) AS slot_at
+           SELECT s.steps, h.slot_at + h.repeat * s.steps AS slot_at
+             FROM (SELECT greatest(
+                              1, ceil(extract(epoch FROM clock_timestamp() - h.slot_at)
+                                      / extract(epoch FROM h.repeat))) AS steps) AS s
          ) AS n
      WHERE j.ctid = h.place AND j.owner = $1 AND (h.status = 'retry' OR h.repeat IS NOT NULL)
-    RETURNING j.id
+    RETURNING j.id, j.kind, j.phase, j.project_id, j.env, j.slot_at, j.repeat,
+              CASE WHEN h.status = 'retry' THEN 0 ELSE n.steps - 1 END AS passed
+), passed AS (
+    -- Slots of a baseline that went by before this settle, say because the last read took until its
+    -- deadline. Of those of an outage the handler told (`_record_skipped`): here it would take long.
+    INSERT INTO missed_slots (slot_at, project_id, env, code, detail)
+    SELECT a.slot_at - a.repeat * back, a.project_id, a.env, 'deadline',
+           'the slot before it was settled too late'
+      FROM again AS a
+     CROSS JOIN LATERAL generate_series(1, least(a.passed, 10)::integer) AS back
+     WHERE a.passed > 0 AND a.kind = 'collect' AND a.phase IS NULL
+    ON CONFLICT (project_id, env, slot_at) DO NOTHING
 ), rolling AS (
     UPDATE deployments AS d
        SET state = 'running'

@@ -3,14 +3,14 @@
 -- Here and below: what is too old to be kept is left out, and who writes into hours that are closed
 -- notes them, so that they are rolled up again (see sql/rollups.py).
 WITH given AS MATERIALIZED (
-    SELECT DISTINCT ON (project_id, env, slot_at) *
+    SELECT DISTINCT ON (project_id, env COLLATE "C", slot_at) *
       FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::uuid[], $5::text[],
                   $6::smallint[], $7::float8[], $8::float8[], $9::float8[], $10::float8[],
                   $11::float8[], $12::jsonb[])
            AS s(slot_at, project_id, env, deployment_id, phase, sequence_index,
                 requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage, extra)
      WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
-     ORDER BY project_id, env, slot_at, phase NULLS LAST
+     ORDER BY project_id, env COLLATE "C", slot_at, phase NULLS LAST
 ), late AS (
     INSERT INTO late_hours (project_id, env, hour_at)
     SELECT DISTINCT project_id, env, time_bucket('1 hour', slot_at)

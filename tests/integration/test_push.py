@@ -7,20 +7,23 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import polars as pl
 import pytest
 
 from api import samples
 from api.app import create_app
 from api.body import MAX_BODY_BYTES, MAX_PUSH_BYTES
-from core.database import Connection
+from core.database import Connection, connect
 from core.secrets import Vault
 from core.settings import Settings
 from core.types import Project
-from sql import bulk, projects
+from sql import bulk, migrate, projects
+from sql.scratch import named
 
 METRICS = {
     "requests_per_sec": 10,
@@ -218,6 +221,7 @@ PACKED = {"Content_Type": "application/x-ndjson", "Content_Encoding": "gzip"}
         (pack(b" " * MAX_PUSH_BYTES + b"[]"), {"Content_Encoding": "gzip"}, 413, "4096"),
         (b" " * (MAX_PUSH_BYTES + 1), {}, 413, "4096"),
         (b"[" + b"1," * 10_000 + b"1]", {}, 413, "10,000 rows"),
+        (b"1\n" * 10_001, {"Content_Type": "application/jsonl"}, 413, "10,000 rows"),
         (b"\n" * 70_000 + b"1", {"Content_Type": "application/jsonl"}, 422, "no JSON object"),
         (b'[{"slot_at":"x","slot_at":"y"}]', {}, 422, "a key appears twice"),
         (b'[{"slot_at":"\\ud800","metrics":{}}]', {}, 422, "is not a moment"),
@@ -303,6 +307,70 @@ async def test_a_body_that_does_not_come_is_given_up(
 
     monkeypatch.setattr(samples, "BODY_SECONDS", 0.05)
     assert (await pusher.send(never())).status_code == 408
+
+
+async def test_a_pusher_that_hangs_up_is_no_error_of_ours(
+    settings: Settings, database_url: str, conn: Connection, vault: Vault
+) -> None:
+    project, key = await projects.create(conn, vault, name="batch")
+    app = create_app(settings, database_url)
+    heard = [
+        {"type": "http.request", "body": b"[", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    told: list[Any] = []
+
+    async def receive() -> Any:  # noqa: ANN401 - an ASGI message
+        return heard.pop(0)
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - an ASGI message
+        told.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/projects/{project.id}/samples",
+        "query_string": b"",
+        "headers": [(b"x-api-key", str(key).encode()), (b"content-type", b"application/json")],
+    }
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+        reading = await app.state.seqpulse.traffic.read(conn)
+    assert told[0]["status"] == 400
+    assert (reading.requests_per_sec > 0, reading.error_rate) == (True, 0)
+
+
+@pytest.fixture
+async def english_url(server_url: str) -> AsyncIterator[str]:
+    """A database that sorts texts as people do: a before Z."""
+    name = f"test_{token_hex(6)}"
+    server = await connect(server_url)
+    await server.execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US' "
+        "LOCALE 'C' ENCODING 'UTF8'"
+    )
+    try:
+        yield named(server_url, name)
+    finally:
+        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await server.close()
+
+
+@pytest.mark.parametrize("count", [2, bulk.COPY_FROM])
+async def test_rows_are_inserted_in_one_order_whatever_the_database_sorts_by(
+    english_url: str, vault: Vault, count: int
+) -> None:
+    """Else of two writers of the same rows one would be ended as a deadlock."""
+    conn = await connect(english_url)
+    await migrate.migrate(conn)
+    assert await conn.fetchval("SELECT 'a' < 'Z'")
+    project, _ = await projects.create(conn, vault, name="batch")
+    numbers = (10.0, 50.5, 0.0, 0.2, 0.3, None)
+    rows = [(NOW, env, *numbers) for env in [f"a{number}" for number in range(count - 1)] + ["Z"]]
+    frame = pl.DataFrame(rows, schema=bulk.ROWS, orient="row")
+    assert await bulk.write(conn, project.id, frame) == count
+    assert await conn.fetchval("SELECT env FROM metric_samples ORDER BY ctid LIMIT 1") == "Z"
+    await conn.close()
 
 
 @pytest.mark.parametrize("count", [300, 3 * bulk.COPY_FROM])

@@ -405,6 +405,37 @@ async def test_every_slot_of_a_deployment_is_collected_or_missed_though_some_are
     assert [tuple(row) for row in slots] == list(enumerate(expected))
 
 
+@pytest.mark.parametrize(("late_seconds", "passed"), [(0, 0), (59, 0), (61, 1), (150, 2)])
+async def test_slots_of_a_baseline_that_pass_before_the_settle_are_missed(
+    conn: Connection, project: Project, late_seconds: int, passed: int
+) -> None:
+    minute = timedelta(minutes=1)
+    slot_at = await conn.fetchval("SELECT now()") - timedelta(seconds=late_seconds)
+    await queue.enqueue(conn, [plan.baseline_job(project.id, "prod", slot_at, 60)])
+    owner = await register(conn)
+    (job,) = await claim(conn, owner)
+    assert await settle(conn, owner, collected(job)) == {job.id}
+    missed = await conn.fetch("SELECT slot_at, code FROM missed_slots ORDER BY slot_at")
+    expected = [(slot_at + number * minute, "deadline") for number in range(1, passed + 1)]
+    assert [tuple(row) for row in missed] == expected
+    planned = await conn.fetchval("SELECT slot_at FROM scheduled_jobs")
+    assert planned == slot_at + (passed + 1) * minute, "the next slot, and none is left out"
+
+
+async def test_a_retry_and_what_is_no_slot_leave_nothing_out(
+    conn: Connection, project: Project
+) -> None:
+    slot_at = await conn.fetchval("SELECT now() - interval '150 seconds'")
+    recurring = plan.baseline_job(project.id, "prod", slot_at, 60)
+    await queue.enqueue(conn, [recurring])
+    await queue.enqueue(conn, [replace(recurring, kind="noop", dedupe_key="noop")])
+    owner = await register(conn)
+    outcomes = {"collect": Outcome(Status.RETRY, retry_in_seconds=5.0), "noop": DONE}
+    jobs = await claim(conn, owner)
+    await settle(conn, owner, *(Settlement(job, outcomes[job.kind]) for job in jobs))
+    assert await conn.fetchval("SELECT count(*) FROM missed_slots") == 0
+
+
 async def test_of_a_cancelled_baseline_only_the_slot_that_was_due_is_missed(
     conn: Connection, project: Project
 ) -> None:

@@ -39,7 +39,7 @@ def read(text: bytes, form: Form) -> rows.Batch:
 
 def is_certain(text: bytes, form: Form = LIST) -> bool:
     """Say whether the quick reader takes a text; if so, the careful one must find the same."""
-    certain = documents.read_certain(text, form, "prod", BOUNDS)
+    certain = documents.read_certain(text, form, "prod", BOUNDS, 10_000)
     if certain is None:
         return False
     batch = read(text, form)

@@ -232,3 +232,23 @@ async def test_a_database_that_fails_is_our_fault_and_keeps_no_place() -> None:
                 pass
         assert caught.value.code is CollectCode.INTERNAL
         assert "hunter2" not in str(caught.value)
+
+
+async def test_workers_that_start_together_do_not_each_take_the_whole_rate_of_a_host() -> None:
+    async def take(_: Target) -> Turn:
+        await asyncio.sleep(0.001)  # as long as the database takes to tell how many there are
+        return Turn(0.0, 3)
+
+    async def read(limits: Limiter) -> bool:
+        try:
+            async with limits.admit(Target(uuid4(), "prod", "http://x/", FOUR), "x", 1.0):
+                return True
+        except CollectError:
+            return False
+
+    workers = [
+        Limiter(slot_seconds=60, max_concurrency=100, host_reads_per_second=50, take_turn=take)
+        for _ in range(3)
+    ]
+    reads = await asyncio.gather(*(read(worker) for worker in workers for _ in range(60)))
+    assert 25 < sum(reads) <= 50 + 3 * 3, "of a second: the rate, and a few of each at its start"
