@@ -53,6 +53,7 @@ def api(host: Host = None, port: Port = None) -> None:
     listener = _listen(settings.api_host, settings.api_port)
     config = uvicorn.Config(
         create_app(settings, url),
+        http="h11",  # whatever else is installed: it bounds the headers
         log_config=None,
         access_log=False,
         server_header=False,

@@ -116,12 +116,19 @@ WITH outcome AS MATERIALIZED (
 ), passed AS (
     -- Slots of a baseline that went by before this settle, say because the last read took until its
     -- deadline. Of those of an outage the handler told (`_record_skipped`): here it would take long.
-    INSERT INTO missed_slots (slot_at, project_id, env, code, detail)
-    SELECT a.slot_at - a.repeat * back, a.project_id, a.env, 'deadline',
-           'the slot before it was settled too late'
+    SELECT a.slot_at - a.repeat * back AS slot_at, a.project_id, a.env
       FROM again AS a
      CROSS JOIN LATERAL generate_series(1, least(a.passed, 10)::integer) AS back
      WHERE a.passed > 0 AND a.kind = 'collect' AND a.phase IS NULL
+), late AS (
+    INSERT INTO late_hours (project_id, env, hour_at)
+    SELECT DISTINCT project_id, env, time_bucket('1 hour', slot_at)
+      FROM passed
+     WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
+), missed AS (
+    INSERT INTO missed_slots (slot_at, project_id, env, code, detail)
+    SELECT slot_at, project_id, env, 'deadline', 'the slot before it was settled too late'
+      FROM passed
     ON CONFLICT (project_id, env, slot_at) DO NOTHING
 ), rolling AS (
     UPDATE deployments AS d
@@ -274,14 +281,23 @@ WITH cancelled AS (
     DELETE FROM scheduled_jobs
      WHERE id = ANY($1::bigint[]) OR deployment_id = $2 OR project_id = $3
     RETURNING *
+), planned AS (
+    SELECT *
+      FROM cancelled AS c
+     WHERE kind = 'collect' AND (phase IS NOT NULL OR slot_at <= now())
+       AND slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
+       AND EXISTS (SELECT FROM projects AS p WHERE p.id = c.project_id)
+), late AS (
+    INSERT INTO late_hours (project_id, env, hour_at)
+    SELECT DISTINCT project_id, env, time_bucket('1 hour', slot_at)
+      FROM planned
+     WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
 ), missed AS (
     INSERT INTO missed_slots (slot_at, project_id, env, deployment_id, phase, sequence_index,
                               code, detail)
     SELECT slot_at, project_id, env, deployment_id, phase, sequence_index,
            'cancelled', 'its job was cancelled'
-      FROM cancelled AS c
-     WHERE kind = 'collect' AND (phase IS NOT NULL OR slot_at <= now())
-       AND EXISTS (SELECT FROM projects AS p WHERE p.id = c.project_id)
+      FROM planned
     ON CONFLICT (project_id, env, slot_at) DO NOTHING
 ), recorded AS (
     INSERT INTO job_runs (finished_at, id, kind, priority, project_id, env, deployment_id, phase,

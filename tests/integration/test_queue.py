@@ -422,6 +422,21 @@ async def test_slots_of_a_baseline_that_pass_before_the_settle_are_missed(
     assert planned == slot_at + (passed + 1) * minute, "the next slot, and none is left out"
 
 
+async def test_what_a_settle_or_a_cancel_finds_missed_is_rolled_up_again(
+    conn: Connection, project: Project
+) -> None:
+    await conn.execute("UPDATE history_edges SET closed_until = 'infinity'")
+    slot_at = await conn.fetchval("SELECT now() - interval '150 seconds'")
+    await queue.enqueue(conn, [plan.baseline_job(project.id, "prod", slot_at, 60)])
+    owner = await register(conn)
+    (job,) = await claim(conn, owner)
+    await settle(conn, owner, Settlement(job, Outcome(Status.COMPLETED)))
+    await queue.enqueue(conn, [plan.baseline_job(project.id, "eu", slot_at, 60)])
+    await queue.cancel(conn, project_id=project.id)
+    noted = await conn.fetch("SELECT DISTINCT env FROM late_hours ORDER BY env")
+    assert [row["env"] for row in noted] == ["eu", "prod"]
+
+
 async def test_a_retry_and_what_is_no_slot_leave_nothing_out(
     conn: Connection, project: Project
 ) -> None:
