@@ -83,6 +83,18 @@ NOTICES: Final = (
         signals=frozenset({Fact.UNPROVEN}),
     ),
     Rule(
+        "bad_end",
+        Severity.INFO,
+        "It got bad at the very end",
+        "The last two slots are far worse than anything before the deploy, too few to tell whether "
+        "that lasts. The window was extended before, if that was possible.",
+        (
+            "Look at the service now: what began this late may still go on.",
+            "Judge it again by hand before you call the deploy harmless.",
+        ),
+        signals=frozenset({Fact.UNSETTLED}),
+    ),
+    Rule(
         "cold_start",
         Severity.INFO,
         "A rough start that is over",

@@ -22,6 +22,7 @@ class ReasonCode(StrEnum):
     REGRESSION = "regression"
     NO_BASELINE = "no_baseline"
     METRIC_MISSING = "metric_missing"
+    BAD_END = "bad_end"
     LOW_POWER = "low_power"
     WITHIN_LIMITS = "within_limits"
     NO_REGRESSION = "no_regression"
@@ -32,6 +33,7 @@ VERDICTS: Final[Mapping[ReasonCode, Verdict]] = MappingProxyType(
     | {
         ReasonCode.ERROR_RATE_OR_TRAFFIC_FAILED: Verdict.ROLLBACK_RECOMMENDED,
         ReasonCode.SEVERE_REGRESSION: Verdict.ROLLBACK_RECOMMENDED,
+        ReasonCode.BAD_END: Verdict.OK,
         ReasonCode.LOW_POWER: Verdict.OK,
         ReasonCode.WITHIN_LIMITS: Verdict.OK,
         ReasonCode.NO_REGRESSION: Verdict.OK,

@@ -39,6 +39,10 @@ ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
 HARM_RATE: Final = 0.05
 """Share of deployments that do harm where teams are good at it (DORA, change failure rate)."""
 
+END_SLOTS: Final = 2
+DOUBLED: Final = 2.0
+"""Latency at the end, in multiples of what is expected, that is worth another look."""
+
 SHARED: Final = (
     "false_discovery_rate",
     "bad_share",
@@ -176,6 +180,7 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
             comparison.severe.any(axis=1),
             comparison.failed.any(axis=1),
             (quality.blind | quality.unknown | quality.cut).any(axis=1),
+            _ends_badly(block, comparison, rules),
             quality.requests < rules.min_requests,
         ],
         [
@@ -186,6 +191,7 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
             number[ReasonCode.SEVERE_REGRESSION],
             number[ReasonCode.REGRESSION],
             number[ReasonCode.METRIC_MISSING],
+            number[ReasonCode.BAD_END],
             number[ReasonCode.LOW_POWER],
         ],
         number[ReasonCode.NO_REGRESSION],
@@ -198,6 +204,31 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
         penalties=quality.penalties,
         decided_at=np.full(size, NONE, dtype=np.int64),
     )
+
+
+def _ends_badly(block: Block, comparison: Comparison, rules: Rules) -> Flags:
+    """Whether the last slots are bad beyond doubt: too few to fail, too bad to be called harmless.
+
+    In each of them so much traffic is lost that it recommends a rollback, or latency has doubled,
+    and it is worse than in any two minutes in a row of the baseline. Two slots of errors are enough
+    to fail, for they are counted.
+    """
+    lost = _reach_at_the_end(-block.before[TRAFFIC], -block.after[TRAFFIC])
+    slow = _reach_at_the_end(block.before[LATENCY], block.after[LATENCY])
+    traffic, latency = comparison.expected[:, TRAFFIC], comparison.expected[:, LATENCY]
+    requests = traffic * find_seconds(np.array(END_SLOTS), block.slot_seconds)
+    much = (lost >= (rules.severe_traffic - 1) * traffic) & (requests >= rules.severe_requests)
+    least = latency + rules.minima[Metric.LATENCY_P95].amount
+    ends: Flags = much | (slow >= np.maximum(DOUBLED * latency, least))
+    return ends
+
+
+def _reach_at_the_end(before: Array, after: Array) -> Array:
+    """The level all of the last slots reach, if no minutes before did; else minus infinity."""
+    last = after[..., -END_SLOTS:].min(axis=-1)
+    pairs = np.minimum(before[..., 1:], before[..., :-1])
+    ever = np.where(np.isnan(pairs), -np.inf, pairs).max(axis=-1, initial=-np.inf)
+    return np.where(last > ever, last, -np.inf)
 
 
 def _trust(comparison: Comparison, reason: Numbers) -> Array:

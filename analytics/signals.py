@@ -46,6 +46,7 @@ class Fact(StrEnum):
 
     HARMLESS = "harmless"  # ok and conclusive
     UNPROVEN = "unproven"  # ok, but harm could not have been seen
+    UNSETTLED = "unsettled"  # ok, but bad at the very end
     SILENT = "silent"  # (nearly) no post samples, but there was a baseline
     UNCOVERED = "uncovered"  # (nearly) no post samples, and no baseline either
     STALE = "stale"  # the target repeats old numbers
@@ -140,7 +141,9 @@ def _matters(evidence: Evidence) -> bool:
 
 def _facts(judgement: Judgement, surroundings: Surroundings) -> Iterator[Fact]:
     if judgement.verdict is Verdict.OK:
-        yield Fact.HARMLESS if judgement.conclusive else Fact.UNPROVEN
+        bad_end = judgement.reason_code == ReasonCode.BAD_END
+        doubt = Fact.UNSETTLED if bad_end else Fact.UNPROVEN
+        yield Fact.HARMLESS if judgement.conclusive else doubt
     elif not judgement.conclusive:
         yield _gap(judgement)
     if surroundings.our_fault:

@@ -246,7 +246,15 @@ CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
     ),
     "low_power": (
         [Case(reason=ReasonCode.LOW_POWER, verdict=Verdict.OK)],
-        [Case({}), Case(reason=ReasonCode.METRIC_MISSING)],
+        [
+            Case({}),
+            Case(reason=ReasonCode.METRIC_MISSING),
+            Case(reason=ReasonCode.BAD_END, verdict=Verdict.OK),
+        ],
+    ),
+    "bad_end": (
+        [Case(reason=ReasonCode.BAD_END, verdict=Verdict.OK)],
+        [Case({}), Case(reason=ReasonCode.LOW_POWER, verdict=Verdict.OK)],
     ),
     "cold_start": (
         [
@@ -417,6 +425,7 @@ GAPS = st.sampled_from(
         (ReasonCode.STALE_SOURCE, Verdict.WARNING),
         (ReasonCode.METRIC_MISSING, Verdict.WARNING),
         (ReasonCode.LOW_POWER, Verdict.OK),
+        (ReasonCode.BAD_END, Verdict.OK),
     ]
 )
 
