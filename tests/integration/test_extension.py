@@ -112,6 +112,27 @@ async def test_the_second_verdict_is_saved_whatever_it_is(
     assert row["finished_at"] < row["extended_at"] <= row["as_of"]
 
 
+@pytest.mark.parametrize(
+    ("then", "verdict", "reason"),
+    [(0, "rollback_recommended", "severe_regression"), (BUSY, "ok", "no_regression")],
+)
+async def test_an_outage_that_began_at_the_very_end_is_looked_at_again(
+    conn: Connection, pool: Pool, deployment: Deployment, then: float, verdict: str, reason: str
+) -> None:
+    await conn.execute(BASELINE, deployment.id, BUSY)
+    await conn.execute("DELETE FROM scheduled_jobs WHERE kind = 'judge'")
+    await settle(conn, deployment, BUSY, 0, 3)
+    await settle(conn, deployment, 0, 3, 5)
+    await judge(pool, deployment)
+    assert await said(conn, deployment) is None
+    await assert_extended_once(conn, deployment)
+    await settle(conn, deployment, then, 5, 10)
+    await judge(pool, deployment)
+    judgement = await said(conn, deployment)
+    assert judgement is not None
+    assert (judgement.verdict, judgement.reason_code) == (verdict, reason)
+
+
 async def test_the_slots_go_on_at_the_same_distance(
     conn: Connection, pool: Pool, quiet: Deployment
 ) -> None:
