@@ -134,7 +134,7 @@ async def _extend(conn: Connection, rollup: Rollup, edges: Edges) -> None:
     chunks = await samples.list_chunks(conn)
     for since, end in _pieces(chunks, edges.rolled_until(rollup), until):
         async with conn.transaction():
-            text = query("rollups.roll").format(table=rollup.table)
+            text = query("rollups.roll").format(table=rollup.table, only="")
             await conn.execute(text, rollup.width, since, end)
             await conn.execute(query("rollups.advance").format(name=rollup.name), end)
     await conn.execute(query("rollups.advance").format(name=rollup.name), until)
@@ -168,7 +168,9 @@ async def _roll_late(conn: Connection) -> None:
                 for rollup in ROLLUPS:
                     end = min(until, edges.rolled_until(rollup))
                     if since < end:
-                        text = query("rollups.roll_service").format(table=rollup.table)
+                        text = query("rollups.roll").format(
+                            table=rollup.table, only=query("rollups.of_service")
+                        )
                         await conn.execute(text, rollup.width, since, end, project_id, env)
         if rows:
             log.info("late_hours_rolled_up", count=len(hours))

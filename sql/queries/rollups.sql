@@ -16,8 +16,9 @@ SELECT array_agg(DISTINCT virtualtransaction)
    AND ($1::text[] IS NULL OR virtualtransaction = ANY($1))
 
 -- name: roll
+-- Of all services, or of one (`of_service`).
 INSERT INTO {table} AS r
-SELECT * FROM buckets($1, $2, $3)
+SELECT * FROM buckets($1, $2, $3) {only}
 ON CONFLICT (project_id, env, bucket_at)
 DO UPDATE SET samples = excluded.samples, missed = excluded.missed,
               requests_per_sec_mean = excluded.requests_per_sec_mean,
@@ -37,28 +38,9 @@ DO UPDATE SET samples = excluded.samples, missed = excluded.missed,
               memory_usage_max = excluded.memory_usage_max,
               sketch = excluded.sketch
 
--- name: roll_service
--- The same for one service; the planner must see the conditions to use the index for them.
-INSERT INTO {table} AS r
-SELECT * FROM buckets($1, $2, $3) WHERE project_id = $4 AND env = $5
-ON CONFLICT (project_id, env, bucket_at)
-DO UPDATE SET samples = excluded.samples, missed = excluded.missed,
-              requests_per_sec_mean = excluded.requests_per_sec_mean,
-              requests_per_sec_min = excluded.requests_per_sec_min,
-              requests_per_sec_max = excluded.requests_per_sec_max,
-              latency_p95_mean = excluded.latency_p95_mean,
-              latency_p95_min = excluded.latency_p95_min,
-              latency_p95_max = excluded.latency_p95_max,
-              error_rate_mean = excluded.error_rate_mean,
-              error_rate_min = excluded.error_rate_min,
-              error_rate_max = excluded.error_rate_max,
-              cpu_usage_mean = excluded.cpu_usage_mean,
-              cpu_usage_min = excluded.cpu_usage_min,
-              cpu_usage_max = excluded.cpu_usage_max,
-              memory_usage_mean = excluded.memory_usage_mean,
-              memory_usage_min = excluded.memory_usage_min,
-              memory_usage_max = excluded.memory_usage_max,
-              sketch = excluded.sketch
+-- name: of_service
+-- The planner must see these conditions to use the index for them.
+WHERE project_id = $4 AND env = $5
 
 -- name: advance
 UPDATE history_edges SET rolled_{name}_until = $1 WHERE rolled_{name}_until < $1
