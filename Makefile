@@ -34,7 +34,7 @@ demo: $(STAMP) ## watch SeqPulse judge four real releases of a real service
 	@$(BIN)/seqpulse demo
 
 test: $(STAMP) ## the whole test suite, on a private TimescaleDB per processor (two at most)
-	@echo "test: unit, integration and acceptance tests on private TimescaleDBs (about nine minutes)"
+	@echo "test: unit, integration and acceptance tests on private TimescaleDBs (about eight minutes)"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
 
 test-all: test ## the suite and the heavy outside engines (none yet)

@@ -39,7 +39,7 @@ ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
 HARM_RATE: Final = 0.05
 """Share of deployments that do harm where teams are good at it (DORA, change failure rate)."""
 
-END_SLOTS: Final = 2
+LAST_SLOTS: Final = 2
 DOUBLED: Final = 2.0
 """Latency at the end, in multiples of what is expected, that is worth another look."""
 
@@ -216,7 +216,7 @@ def _ends_badly(block: Block, comparison: Comparison, rules: Rules) -> Flags:
     lost = _reach_at_the_end(-block.before[TRAFFIC], -block.after[TRAFFIC])
     slow = _reach_at_the_end(block.before[LATENCY], block.after[LATENCY])
     traffic, latency = comparison.expected[:, TRAFFIC], comparison.expected[:, LATENCY]
-    requests = traffic * find_seconds(np.array(END_SLOTS), block.slot_seconds)
+    requests = traffic * find_seconds(np.array(LAST_SLOTS), block.slot_seconds)
     much = (lost >= (rules.severe_traffic - 1) * traffic) & (requests >= rules.severe_requests)
     least = latency + rules.minima[Metric.LATENCY_P95].amount
     ends: Flags = much | (slow >= np.maximum(DOUBLED * latency, least))
@@ -225,7 +225,7 @@ def _ends_badly(block: Block, comparison: Comparison, rules: Rules) -> Flags:
 
 def _reach_at_the_end(before: Array, after: Array) -> Array:
     """The level all of the last slots reach, if no minutes before did; else minus infinity."""
-    last = after[..., -END_SLOTS:].min(axis=-1)
+    last = after[..., -LAST_SLOTS:].min(axis=-1)
     pairs = np.minimum(before[..., 1:], before[..., :-1])
     ever = np.where(np.isnan(pairs), -np.inf, pairs).max(axis=-1, initial=-np.inf)
     return np.where(last > ever, last, -np.inf)

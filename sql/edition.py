@@ -7,7 +7,6 @@ compressed.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -17,8 +16,8 @@ import structlog
 
 from core.database import Connection
 from core.errors import DatabaseError
-from sql import migrate, rollups
-from sql.retention import ATTEMPTS, LOCK_TIMEOUT, PAUSE_SECONDS, Retention
+from sql import migrate, retention, rollups
+from sql.retention import Retention
 from sql.samples import SLOTS
 from sql.texts import query
 
@@ -117,13 +116,19 @@ def drop_after(keep: Retention, table: str, age: timedelta) -> timedelta | None:
 async def _set_chunk_interval(conn: Connection, table: str, interval: timedelta) -> None:
     """Let chunks that are made from now on span `interval`."""
     if await conn.fetchval(query("edition.chunk_interval"), table) != interval:
-        await _change(conn, (query("edition.set_chunk_interval"), table, interval))
+        await retention.patiently(
+            conn, retention.PATIENCE, (query("edition.set_chunk_interval"), table, interval)
+        )
         log.info("chunk_interval_set", table=table, days=interval.days)
 
 
 async def _compress(conn: Connection, table: str, column: str) -> None:
     if not await conn.fetchval(query("edition.compresses"), table):
-        await _change(conn, (query("edition.compress").format(table=table, column=column),))
+        await retention.patiently(
+            conn,
+            retention.PATIENCE,
+            (query("edition.compress").format(table=table, column=column),),
+        )
         log.info("compression_enabled", table=table)
 
 
@@ -135,24 +140,5 @@ async def _set_policy(conn: Connection, table: str, kind: str, after: timedelta 
         return
     remove = [(query(f"edition.remove_{kind}"), table)] if now is not None else []
     add = [(query(f"edition.add_{kind}"), table, after)] if after is not None else []
-    await _change(conn, *remove, *add)
+    await retention.patiently(conn, retention.PATIENCE, *remove, *add)
     log.info("policy_set", table=table, kind=kind, days=after.days if after else None)
-
-
-async def _change(conn: Connection, *statements: tuple[object, ...]) -> None:
-    """Run statements in one transaction, each with its arguments.
-
-    Raises:
-        LockNotAvailableError: A table was in use, however often we tried.
-    """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            async with conn.transaction():
-                await conn.execute(query("retention.limit_wait"), LOCK_TIMEOUT)
-                for text, *arguments in statements:
-                    await conn.execute(str(text), *arguments)
-            return
-        except asyncpg.LockNotAvailableError:
-            if attempt == ATTEMPTS:
-                raise
-            await asyncio.sleep(PAUSE_SECONDS)

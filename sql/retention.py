@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 import structlog
@@ -25,10 +25,23 @@ log = structlog.get_logger(__name__)
 
 MARGIN: Final = timedelta(hours=1)
 """Between what is refused at the edge and what is not stored: the time to carry out a request."""
-LOCK_TIMEOUT: Final = "200ms"
-"""While a drop waits for a reader, everybody else waits behind it: not longer than this."""
-ATTEMPTS: Final = 5
-PAUSE_SECONDS: Final = 1.0
+
+
+class Patience(NamedTuple):
+    """How a table that is in use is waited for.
+
+    Attributes:
+        wait_seconds: Of one attempt. Who comes after us waits behind it.
+        attempts: How many there are.
+        pause_seconds: Between two of them; it lets those through who wait behind us.
+    """
+
+    wait_seconds: float
+    attempts: int
+    pause_seconds: float
+
+
+PATIENCE: Final = Patience(wait_seconds=0.2, attempts=5, pause_seconds=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +161,34 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
     if chunk.table in SLOTS and not await is_settled(conn, chunk.until):
         log.info("chunk_not_settled", table=chunk.table, since=chunk.since)
         return False
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            await asyncio.sleep(PAUSE_SECONDS)
+    try:
+        statement = (query("retention.drop"), chunk.table, chunk.until, chunk.since)
+        await patiently(conn, PATIENCE, statement)
+    except asyncpg.LockNotAvailableError:
+        log.warning("chunk_in_use", table=chunk.table, since=chunk.since)
+        return False
+    log.info("chunk_dropped", table=chunk.table, since=chunk.since, bytes=chunk.bytes)
+    return True
+
+
+async def patiently(conn: Connection, patience: Patience, *statements: tuple[object, ...]) -> None:
+    """Run statements that lock a table, each with its arguments, all or nothing.
+
+    Raises:
+        LockNotAvailableError: The table was in use, however often we tried.
+    """
+    for left in reversed(range(patience.attempts)):
         try:
             async with conn.transaction():
-                await conn.execute(query("retention.limit_wait"), LOCK_TIMEOUT)
-                await conn.execute(query("retention.drop"), chunk.table, chunk.until, chunk.since)
+                wait = f"{patience.wait_seconds * 1000:.0f}ms"
+                await conn.execute(query("retention.limit_wait"), wait)
+                for text, *arguments in statements:
+                    await conn.execute(str(text), *arguments)
+            return
         except asyncpg.LockNotAvailableError:
-            continue
-        log.info("chunk_dropped", table=chunk.table, since=chunk.since, bytes=chunk.bytes)
-        return True
-    log.warning("chunk_in_use", table=chunk.table, since=chunk.since)
-    return False
+            if not left:
+                raise
+            await asyncio.sleep(patience.pause_seconds)
 
 
 async def is_settled(conn: Connection, until: datetime) -> bool:

@@ -30,6 +30,7 @@ from sql.archive.store import Store
 from sql.archive.turn import alone
 from sql.archive.verify import check_part
 from sql.archive.write import Origin, write_lot
+from sql.retention import Patience
 from sql.texts import query
 
 log = structlog.get_logger(__name__)
@@ -81,6 +82,11 @@ class Terms:
     now: datetime
     lock_seconds: float
     lot_bytes: int
+
+    @property
+    def patience(self) -> Patience:
+        """How a chunk that is in use is waited for."""
+        return Patience(self.lock_seconds, TRIES, self.lock_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,34 +163,19 @@ async def _expire(conn: Connection, store: Store, chunk: Chunk, terms: Terms) ->
     try:
         async with conn.transaction():
             await conn.execute(query("archive.set_up"), f"{terms.lock_seconds * 1000:.0f}ms")
-            await _patiently(conn, terms, query("archive.hold").format(name=chunk.name))
+            hold = (query("archive.hold").format(name=chunk.name),)
+            await retention.patiently(conn, terms.patience, hold)
             rows, written = await _fill(conn, store, chunk, terms)
             outcome = replace(outcome, rows=rows, written=written)
             await _recount(conn, chunk, rows)
             await conn.execute(query("archive.record"), chunk.name, *span, rows, terms.now)
-            await _patiently(conn, terms, query("archive.drop"), chunk.table.name, *span)
+            drop = (query("archive.drop"), chunk.table.name, *span)
+            await retention.patiently(conn, terms.patience, drop)
     except asyncpg.LockNotAvailableError:
         return outcome
     except ArchiveError as error:
         return replace(outcome, fate=Fate.REFUSED, reason=str(error))
     return replace(outcome, fate=Fate.DROPPED)
-
-
-async def _patiently(conn: Connection, terms: Terms, text: str, *arguments: object) -> None:
-    """Execute what needs a lock, and try it again after a while.
-
-    Raises:
-        asyncpg.LockNotAvailableError: Nothing helped.
-    """
-    for left in reversed(range(TRIES)):
-        try:
-            async with conn.transaction():
-                await conn.execute(text, *arguments)
-            return
-        except asyncpg.LockNotAvailableError:
-            if not left:
-                raise
-            await asyncio.sleep(terms.lock_seconds)  # let those through who wait behind us
 
 
 async def _recount(conn: Connection, chunk: Chunk, rows: int) -> None:

@@ -115,7 +115,8 @@ class TestCommunity:
         project: Project,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(edition, "PAUSE_SECONDS", 0.01)
+        hasty = retention.PATIENCE._replace(pause_seconds=0.01)
+        monkeypatch.setattr(retention, "PATIENCE", hasty)
         await Ledger(conn).add(project.id, [await bulk.read_clock(conn)])
         other = await connect(database_url)
         async with other.transaction():

@@ -138,8 +138,7 @@ async def test_who_keeps_more_can_bring_in_more_but_not_where_something_was_drop
 async def test_who_reads_a_chunk_delays_only_its_drop(
     conn: Connection, database_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ATTEMPTS", 2)
-    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retention, "PATIENCE", retention.Patience(0.2, 2, 0.01))
     assert await retention.mark(conn, NOW, KEEP)
     [first, *_] = await retention.expired_chunks(conn, NOW, KEEP, RAW)
     reader, other = await connect(database_url), await connect(database_url)
