@@ -94,7 +94,7 @@ SELECT array_agg(deployment_id) AS service_id,
        array_agg(bad) AS bad
   FROM (SELECT d.id::text AS deployment_id, o.id::text AS neighbour_id,
                o.triggered_at AS started_at, e.ended_at,
-               coalesce((SELECT v.verdict <> 'ok' AND v.as_of <= d.known_at
+               coalesce((SELECT v.verdict <> 'ok' AND v.conclusive AND v.as_of <= d.known_at
                            FROM verdicts AS v WHERE v.deployment_id = o.id), false) AS bad
           FROM (SELECT d.*,
                        finished_at + make_interval(secs => (post_slots - 1) * slot_seconds)

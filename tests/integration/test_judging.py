@@ -259,7 +259,10 @@ async def test_infinite_evidence_survives_storage(
 async def test_a_harmful_neighbour_counts_only_once_it_was_known(
     conn: Connection, pool: Pool, deployment: Deployment
 ) -> None:
-    """A deployment that failed ten minutes before: its time is no baseline, if that was known."""
+    """A deployment that failed ten minutes before: its time is no baseline, if that was known.
+
+    A warning that rests on too little data knows nothing: it takes no baseline away.
+    """
     assert deployment.finished_at is not None
     before = await conn.fetchrow(
         "INSERT INTO deployments (id, project_id, env, branch, state, triggered_at, finished_at, "
@@ -277,8 +280,13 @@ async def test_a_harmful_neighbour_counts_only_once_it_was_known(
         before["id"],
         known_at,
     )
-    for as_of, bad, baseline_n in ((known_at, True, 24), (known_at + timedelta(0, 1), False, 30)):
-        await conn.execute("UPDATE verdicts SET as_of = $1", as_of)
+    later = known_at + timedelta(seconds=1)
+    for as_of, conclusive, bad, baseline_n in (
+        (known_at, True, True, 24),
+        (later, True, False, 30),
+        (known_at, False, False, 30),
+    ):
+        await conn.execute("UPDATE verdicts SET as_of = $1, conclusive = $2", as_of, conclusive)
         material = await windows.load(conn, [deployment.id], BASELINE_SECONDS)
         assert material.neighbours["bad"].to_list() == [bad]
         [said] = judging.prepare(material).judge(policy.SEQPULSE_V1)
