@@ -19,7 +19,7 @@ import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analytics.blocks import Array, Rows, clean, merge
-from analytics.counts import count_failures, find_dispersion, sum_windows
+from analytics.counts import count_failures, find_dispersion, sum_last, sum_windows
 from analytics.levels import (
     GAUGES,
     SHAPES,
@@ -33,7 +33,9 @@ from analytics.levels import (
 from core.errors import InvalidInputError
 from core.types import METRICS, Metric
 
-VERSION: Final = 1.0
+VERSION: Final = 2.0
+"""Raised whenever a number of a profile means or is made otherwise than before: a profile of
+another version counts as none. 2: outages weigh less in all that is said of failures."""
 
 BASELINE_SLOTS: Final = 30
 GAP_SLOTS: Final = 3
@@ -84,7 +86,7 @@ LAYOUT: Final[Mapping[str, tuple[int, ...]]] = {
     "spread": (len(SHAPES), len(GAUGES)),  # their median distance from their median
     "habit": (len(SHAPES), len(GAUGES), HABIT_BINS),  # their upper end by time of day
     "requests": (1,),  # of the last day
-    "failures": (1,),
+    "failures": (1,),  # of the last day, those of an outage cut to what is ordinary
     "failure_quantiles": (len(SHAPES), len(QUANTILES)),  # of the rise of a window's error rate
     "dispersion": (len(SHAPES),),  # variance of failures in a window, in multiples of chance
 }
@@ -224,7 +226,6 @@ def _null_failures(grid: Array, slot_seconds: float) -> dict[str, Array]:
         grid[METRICS.index(Metric.ERROR_RATE)],
         np.array(slot_seconds),
     )
-    day = int(DAY / slot_seconds)
     quantiles = np.full(LAYOUT["failure_quantiles"], np.nan)
     dispersion = np.full(LAYOUT["dispersion"], np.nan)
     for post_slots in (SHORT_SLOTS, LONG_SLOTS):
@@ -237,9 +238,11 @@ def _null_failures(grid: Array, slot_seconds: float) -> dict[str, Array]:
             shape = SHAPES.index(span.name)
             quantiles[shape] = _rises(requests, failures, width)
             dispersion[shape] = find_dispersion(n[n > 0], x[n > 0])
+    day = max(int(DAY / slot_seconds) // LONG_SLOTS, 1)
+    last_requests, last_failures = sum_last(requests, failures, LONG_SLOTS, day)
     return {
-        "requests": np.array([requests[-day:].sum()]),
-        "failures": np.array([failures[-day:].sum()]),
+        "requests": np.array([last_requests]),
+        "failures": np.array([last_failures]),
         "failure_quantiles": quantiles,
         "dispersion": dispersion,
     }

@@ -154,6 +154,24 @@ def test_a_history_without_failures_disperses_by_chance_alone() -> None:
     assert _part(profile, "failures") == 0
 
 
+@pytest.mark.parametrize(("failed", "counted"), [(1, 1), (3, 3), (4, 3), (600, 3)])
+def test_a_handful_of_failures_counts_however_seldom_there_are_any(
+    failed: int, counted: int
+) -> None:
+    rates = [0.0] * 1500
+    rates[700] = failed / 600
+    assert _part(_build(_history(1500, error_rate=rates)), "failures") == pytest.approx(counted)
+
+
+def test_only_the_last_day_is_counted_but_the_week_says_what_is_ordinary() -> None:
+    """A bad hour in seven days is no rate to expect; before the last day nothing is counted."""
+    rates = [0.002] * 5000
+    rates[4000:4060], rates[1000:1060] = [0.9] * 60, [0.9] * 60
+    profile = _build(_history(5000, error_rate=rates))
+    assert _part(profile, "requests") == 1440 * 600
+    assert _part(profile, "failures") == pytest.approx(0.002 * 1440 * 600)
+
+
 def test_refuses_a_history_without_a_column() -> None:
     with pytest.raises(InvalidInputError, match=r"^history: column cpu_usage is missing$"):
         build_profile(_history(9).drop("cpu_usage"), UNTIL)
