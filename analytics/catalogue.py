@@ -132,6 +132,22 @@ FAILURES: Final = (
         signals=frozenset({(TRAFFIC, Trait.FAILED)}),
     ),
     Rule(
+        "error_burst",
+        None,
+        "Requests failed for a while",
+        "Requests failed after the deploy and hardly do so any more at the end. Over the whole "
+        "window: {error_rate}.",
+        (
+            "Watch the next minutes: is it over, or is this a pause?",
+            "Group the errors by route and exception: clients have felt them.",
+            "If it was the roll-out: drain connections before an instance stops, and let the "
+            "readiness probe wait for the new one.",
+            "If it was a migration: make it one that old and new version can live with.",
+        ),
+        signals=frozenset({(ERRORS, Trait.FAILED), (ERRORS, Trait.OVER)}),
+        unless=frozenset({(ERRORS, Trait.SEVERE)}),
+    ),
+    Rule(
         "error_regression",
         None,
         "Too many requests fail",

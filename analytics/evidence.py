@@ -13,13 +13,14 @@ from analytics.compare import (
     ATTRIBUTIONS,
     DIRECTIONS,
     NONE,
+    ROUNDING,
     Comparison,
     Flags,
     Numbers,
     find_exceedance,
 )
 from analytics.finding import Finding
-from analytics.levels import ORDER, midmean
+from analytics.levels import GAUGES, ORDER, find_floors, midmean
 from analytics.patterns import find_patterns
 from analytics.profile import BASELINE_SLOTS
 from core.judgement import Direction
@@ -76,12 +77,12 @@ def describe(
     needed = _find_needed(chosen, failed)
     better = _find_better(chosen, needed)
     threshold, effect = _level(chosen.expected, needed), _show(chosen.effect)
-    pattern, slope = find_patterns(block, chosen.expected, chosen.least, chosen.critical, failed)
+    pattern, slope = find_patterns(block, chosen, failed)
     said = {
         "baseline_n": (~np.isnan(block.before)).sum(axis=-1),
         "post_n": (~np.isnan(block.after)).sum(axis=-1),
-        "expected": chosen.expected,
-        "observed": chosen.observed,
+        "expected": _silence(chosen.expected, block),
+        "observed": _silence(chosen.observed, block),
         "threshold": threshold,
         "exceedance_ratio": find_exceedance(block.after, threshold.T).T,
         "tolerance_ratio": np.full(failed.shape, limits.bad_share),
@@ -134,6 +135,14 @@ def _level(expected: Array, effect: Array) -> Array:
     level[TRAFFIC] = expected[TRAFFIC] * np.exp(-effect[TRAFFIC])
     level[ERRORS] = expected[ERRORS] + effect[ERRORS]
     return level
+
+
+def _silence(level: Array, block: Block) -> Array:
+    """Levels with the least traffic that can be told from none as none."""
+    shown = level.copy()
+    least = find_floors(block.slot_seconds)[GAUGES.index(Metric.REQUESTS_PER_SEC)]
+    shown[TRAFFIC] = np.where(level[TRAFFIC] <= (1 + ROUNDING) * least, 0.0, level[TRAFFIC])
+    return shown
 
 
 def _tests(shape: tuple[int, ...]) -> Numbers:

@@ -12,19 +12,20 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
-from analytics.compare import Flags
+from analytics.compare import NONE, Flags
 from analytics.counts import count_failures
 from analytics.finding import Finding
 from analytics.gauges import (
     CRITICAL_SIGMAS,
     LEAST_VALUES,
-    Q99_SIGMAS,
     RECENT_SLOTS,
     TOLERANCE,
     Minimum,
 )
-from analytics.levels import LONG_SLOTS, ORDER, SHAPES, Span, find_seconds
+from analytics.levels import LONG_SLOTS, ORDER, SHAPES, Span, find_end, find_seconds
+from analytics.patterns import TRANSIENT
 from analytics.profile import BASELINE_SLOTS, QUANTILES, Stack
+from analytics.scatter import Q99_SIGMAS
 from analytics.statistics import beta_ratio, find_share_above
 from core.types import Metric
 
@@ -49,7 +50,12 @@ MOST_RISE: Final = 0.1
 RECENT_BAD_SLOTS: Final = 3
 """Of the last minutes of the baseline that must be bad for an older trouble."""
 
-END_SLOTS: Final = 7
+OVER_SLOTS: Final = 7
+"""Slots without failures that end a trouble in a long window; in a short one none are enough."""
+
+LIMIT_SIGMAS: Final = 1.6448536269514722
+"""Of a limit that is above the true rate in 95 of 100 cases."""
+
 HALF_FAILURE: Final = 0.5
 LEAST_BAD_SLOTS: Final = 2
 
@@ -82,7 +88,7 @@ class Ground:
 def prepare(block: Block, profiles: Stack) -> Ground:
     """Return what the tests of all spans of `block` share."""
     before = block.before[..., -BASELINE_SLOTS:]
-    requests, failures = _count(before, block.slot_seconds)
+    requests, failures = count(before, block.slot_seconds)
     base_requests, base_failures = requests.sum(axis=-1), failures.sum(axis=-1)
     rate = base_failures / np.maximum(base_requests, 1.0)
     usual = requests * rate[:, None]
@@ -91,7 +97,7 @@ def prepare(block: Block, profiles: Stack) -> Ground:
     day_requests, day_failures = profiles.take("requests", 0), profiles.take("failures", 0)
     weight = np.minimum(1.0, HISTORY_WEIGHT * base_requests / np.maximum(day_requests, 1.0))
     weight = np.where(np.isnan(day_requests), 0.0, weight)
-    after = _count(block.after, block.slot_seconds)
+    after = count(block.after, block.slot_seconds)
     return Ground(
         requests=after[0],
         failures=after[1],
@@ -103,8 +109,8 @@ def prepare(block: Block, profiles: Stack) -> Ground:
     )
 
 
-def _count(window: Array, slot_seconds: Array) -> tuple[Array, Array]:
-    """Requests and failures per slot; the seconds behind the window are shared by its slots."""
+def count(window: Array, slot_seconds: Array) -> tuple[Array, Array]:
+    """Return requests and failed ones per slot; they share the seconds behind the window."""
     traffic, rate = window[TRAFFIC], window[ERRORS]
     slots = (~np.isnan(traffic) & ~np.isnan(rate)).sum(axis=-1)
     each = find_seconds(slots, slot_seconds) / np.maximum(slots, 1)
@@ -133,12 +139,13 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
     half = minimum.share / 2
     bad_n = ((x > HALF_FAILURE) & (x >= n * (base + half)[:, None])).sum(axis=-1)
     rest = _rate(*groups[:, REST])
+    left = _limit_end(ground, dispersion) - base
     lasting = (rest - base >= half) & (rest >= _rise(cautious, LEAST_RATIO_WITHOUT_WORST))
     old = rate < _earlier(ground, base, minimum.share)
     unlikely = (chance[REST] < LIKELY) & (chance[SETTLED] < SURE) & (bad_n >= LEAST_BAD_SLOTS)
     return Finding(
         effect=effect[None],
-        steady=np.where(known, rest - base, np.nan)[None],
+        steady=np.where(known, np.minimum(rest - base, left), np.nan)[None],
         scale=scale[None],
         least=least[None],
         critical=np.maximum(least, CRITICAL_SIGMAS * scale)[None],
@@ -149,6 +156,7 @@ def examine(ground: Ground, span: Span, minimum: Minimum, profiles: Stack) -> Fi
         old=(old & (effect >= least))[None],
         expected=np.where(known, base, np.nan)[None],
         observed=np.where(known, rate, np.nan)[None],
+        pattern=np.where(left < minimum.share, TRANSIENT, NONE)[None],
     )
 
 
@@ -222,7 +230,23 @@ def _over(ground: Ground, base: Array, half: float) -> Flags:
     if ground.requests.shape[-1] < LONG_SLOTS:
         return np.zeros(base.shape, dtype=np.bool_)
     end = _rate(
-        ground.requests[:, -END_SLOTS:].sum(axis=-1), ground.failures[:, -END_SLOTS:].sum(axis=-1)
+        ground.requests[:, -OVER_SLOTS:].sum(axis=-1),
+        ground.failures[:, -OVER_SLOTS:].sum(axis=-1),
     )
     over: Flags = end - base < half
     return over
+
+
+def _limit_end(ground: Ground, dispersion: Array) -> Array:
+    """The rate that the end of the window surely does not exceed (Wilson, 1927); 1 of nothing.
+
+    A limit and no estimate: few requests without a failure do not show that it is over. It rises
+    with the failures at the end and with nothing else.
+    """
+    end = find_end(ground.requests.shape[-1])
+    n = ground.requests[:, end].sum(axis=-1) / dispersion
+    x = ground.failures[:, end].sum(axis=-1) / dispersion
+    square = LIMIT_SIGMAS**2
+    root = np.sqrt(np.maximum(x - x * x / np.maximum(n, 1e-9), 0.0) + square / 4)
+    limit: Array = (x + square / 2 + LIMIT_SIGMAS * root) / (n + square)
+    return limit

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from analytics.blocks import Array
-from analytics.compare import Flags
+from analytics.compare import Flags, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Finding:
     Attributes:
         effect: Change on the metric's own scale, positive where it got worse: a shift of
             logarithms for a gauge, a difference of rates for errors; NaN if it cannot be told.
-        steady: Effect without the worst slot, where one slot could make much of it.
+        steady: Effect without the worst slot, where one slot could make much of it, and no larger
+            than the end of the window leaves possible.
         scale: Standard deviation such an effect has by chance.
         least: Smallest effect that matters.
         critical: Effect that must show at the end, too: it matters and is no scatter.
@@ -28,6 +29,8 @@ class Finding:
         old: Whether the change was there before the deployment already.
         expected: Level without the deployment, in the metric's unit.
         observed: Level of the span, in the metric's unit.
+        pattern: How the deviation runs, where the test itself has seen it: a position in
+            `analytics.compare.PATTERNS`, else `NONE`.
     """
 
     effect: Array
@@ -42,6 +45,7 @@ class Finding:
     old: Flags
     expected: Array
     observed: Array
+    pattern: Numbers
 
 
 def insert(gauges: Finding, failures: Finding, place: int) -> Finding:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array, Block
+from analytics.compare import NONE, Flags
 from analytics.finding import Finding
 from analytics.levels import (
     CPU,
@@ -19,9 +20,10 @@ from analytics.levels import (
     LATENCY,
     LONG_SLOTS,
     SHAPES,
-    TAIL_SLOTS,
+    TAIL,
     TRAFFIC,
     Span,
+    find_end,
     find_floors,
     find_seconds,
     find_shifts,
@@ -31,29 +33,11 @@ from analytics.levels import (
     take_gauges,
     take_logs,
 )
+from analytics.patterns import FLAPPING
 from analytics.profile import BASELINE_SLOTS, DAY, HABIT_BINS, QUANTILES, Stack
-from analytics.statistics import find_share_above, t_tail
+from analytics.scatter import PRIOR_WINDOWS, find_scale, find_sure, find_variance
+from analytics.statistics import beta_ratio, find_share_above, t_tail
 from core.types import Metric
-
-WANDER: Final = np.array([[0.05], [0.05], [0.03], [0.01]])
-"""How far levels drift in half an hour beyond what the scatter of minutes explains, as a
-logarithm, by gauge: demand and what queues behind it most, work done less, a stock hardly."""
-
-INFLATION: Final = 1.15
-"""Variance of a midmean of normal values in multiples of a mean's."""
-
-PRIOR_WINDOWS: Final = 4.0
-"""What the guess of a scale is worth, in windows of history; also its degrees of freedom."""
-
-WINDOW_SLOTS: Final = 25.0
-"""Slots of history that tell as much as one independent window."""
-
-LEAST_SCALE: Final = 0.01
-"""No level is known better than to one percent."""
-
-Q99_SIGMAS: Final = 2.3263478740408408
-MAD_SIGMA: Final = 1.4826
-"""Standard deviations in the 99 % quantile and in the median distance of normal values."""
 
 TOLERANCE: Final = 1.1
 """What history did within a tenth of it counts as the same."""
@@ -61,19 +45,21 @@ TOLERANCE: Final = 1.1
 HABIT_P: Final = 0.05
 """p of a shift that the service shows at this time of day one time in twenty by itself."""
 
-ORDINARY: Final = 0.8
-ODD: Final = 4.0
-"""A minute counts as no further off than four times what four of five minutes do not exceed: five
-standard deviations of normal values, which these hardly ever reach."""
+FAR_SIGMAS: Final = 3.0
+"""A minute is far off from three standard deviations of minutes on: the limits of Shewhart's
+control charts."""
+
+REST_SHARE: Final = 0.2
+"""What is good for at most so much of a span at a time has not recovered."""
+
+RECUR_P: Final = 0.05
+"""p of so many minutes that are far off, given how many there were before."""
 
 LEAST_VALUES: Final = 3
 """Values a window must have of a metric to say anything of it."""
 
 RECENT_SLOTS: Final = 5
 """End of the baseline: what had changed by then was not changed by the deployment."""
-
-END_SLOTS: Final = 2
-"""End of a short window: what is over by then was passing."""
 
 SIGN: Final = np.array([[-1.0], [1.0], [1.0], [1.0]])
 """Which way a gauge goes when it gets worse."""
@@ -103,6 +89,7 @@ class Ground:
     """What all spans of a block share; gauges come first.
 
     Attributes:
+        before: Gauges of the baseline, shape (4, d, b).
         after: Gauges of the post window, shape (4, d, s).
         logs: The same as logarithms.
         base: Log level of the baseline, shape (4, d); NaN where it is too thin.
@@ -112,6 +99,7 @@ class Ground:
         before_n: Baseline values, shape (4, d).
     """
 
+    before: Array
     after: Array
     logs: Array
     base: Array
@@ -132,17 +120,14 @@ def prepare(block: Block) -> Ground:
     recent = before[..., -RECENT_SLOTS:]
     recent_n = (~np.isnan(recent)).sum(axis=-1)
     recent_level = take_logs(midmean(recent), floors)
-    tame = _tame(before)
-    away = mean((tame - mean(tame)[..., None]) ** 2)
-    level = np.exp(base)
-    level[LATENCY] = 1.0  # is a logarithm, so its scatter is relative already
     return Ground(
+        before=before,
         after=after,
         logs=take_logs(after, floors),
         base=base,
         recent=np.where(recent_n < LEAST_VALUES, base, recent_level),
         floors=floors,
-        variance=away / level**2,
+        variance=find_variance(before, base),
         before_n=before_n,
     )
 
@@ -172,77 +157,34 @@ def examine(
     slots = ground.logs[..., span.slots]
     slot_n = (~np.isnan(slots)).sum(axis=-1)
     effect[slot_n < LEAST_VALUES] = np.nan
-    scale, freedom = _scale(ground, span, slot_n, profiles)
+    shape = SHAPES.index(span.name)
+    scale, freedom = find_scale(ground.variance, ground.before_n, slot_n, shape, profiles)
     expected = np.exp(ground.base + load)
     least = _least(expected, find_seconds(slot_n, block.slot_seconds), minima)
     critical = np.maximum(least, CRITICAL_SIGMAS * scale)
     each = shift((ground.base + load)[..., None], slots)
-    bad_n = (each >= least[..., None] / 2).sum(axis=-1)
+    most = (each >= least[..., None] / 2).sum(axis=-1) > persistence[0] * slot_n
+    returns = _return(ground, span, each, least, slot_n)
     drift = np.where(freedom > PRIOR_WINDOWS, 1.0, DRIFT) * shift(ground.base, ground.recent)
     old = effect - drift < RECENT_SHARE * critical
     statistic = effect / scale
     p = np.maximum(t_tail(statistic, freedom), _precedents(block, span, effect, profiles))
-    lasting = (bad_n > persistence[0] * slot_n) & (_end(ground, load) >= persistence[1] * critical)
+    lasting = (most | returns) & (_end(ground, load) >= persistence[1] * critical)
     return Finding(
         effect=effect,
         steady=effect,
         scale=scale,
         least=least,
         critical=critical,
-        sure=_quantile(freedom) * scale,
+        sure=find_sure(freedom) * scale,
         statistic=statistic,
         p=np.where(np.isnan(effect), np.nan, p),
         passed=(effect >= least) & lasting & ~old,
         old=old & (effect >= least),
         expected=expected,
         observed=expected * np.exp(SIGN * effect),
+        pattern=np.where(returns & ~most, FLAPPING, NONE),
     )
-
-
-def _scale(ground: Ground, span: Span, slot_n: Array, profiles: Stack) -> tuple[Array, Array]:
-    """Standard deviation of a shift by chance, and the degrees of freedom it is known with.
-
-    A guess from the scatter of the baseline's minutes, weighed against what history shows as a
-    scaled inverse chi-squared prior (Gelman et al., Bayesian Data Analysis, 2.6).
-    """
-    n = np.maximum(ground.before_n, 1), np.maximum(slot_n, 1)
-    guess = INFLATION * ground.variance * (1 / n[0] + 1 / n[1]) + WANDER**2
-    shape = SHAPES.index(span.name)
-    quantiles = profiles.take("quantiles", shape)
-    wide = (quantiles[..., QUANTILES.index(0.99)] - quantiles[..., 0]) / Q99_SIGMAS
-    seen = np.maximum(wide, MAD_SIGMA * profiles.take("spread", shape)).T
-    windows = np.where(np.isnan(seen), 0.0, profiles.take("slots", 0) / WINDOW_SLOTS)
-    told = np.where(np.isnan(seen), 0.0, seen) ** 2
-    variance = (windows * told + PRIOR_WINDOWS * guess) / (windows + PRIOR_WINDOWS)
-    return np.maximum(np.sqrt(variance), LEAST_SCALE), windows + PRIOR_WINDOWS
-
-
-def _quantile(freedom: Array) -> Array:
-    """The 99 % quantile of Student's t, to three digits from 4 degrees of freedom up.
-
-    Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5.
-    """
-    z = Q99_SIGMAS
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
-    return z + first / freedom + second / freedom**2 + third / freedom**3 + fourth / freedom**4
-
-
-def _tame(before: Array) -> Array:
-    """Minutes with those that are far off moved nearer to the middle.
-
-    The level does not follow one odd minute, so how well it is known must not either: a reading
-    of nonsense would make the test blind to an outage.
-    """
-    middle = midmean(before)[..., None]
-    away = np.abs(before - middle)
-    n = (~np.isnan(away)).sum(axis=-1)
-    ordinary = np.floor(ORDINARY * np.maximum(n - 1, 0)).astype(np.int64)[..., None]
-    limit = ODD * np.take_along_axis(np.sort(away, axis=-1), ordinary, axis=-1)
-    tame: Array = np.clip(before, middle - limit, middle + limit)
-    return tame
 
 
 def _least(expected: Array, seconds: Array, minima: Mapping[Metric, Minimum]) -> Array:
@@ -256,6 +198,41 @@ def _least(expected: Array, seconds: Array, minima: Mapping[Metric, Minimum]) ->
         else:
             least[gauge] = np.log1p(np.maximum(amount / expected[gauge], share))
     return least
+
+
+def _return(ground: Ground, span: Span, each: Array, least: Array, slot_n: Array) -> Flags:
+    """Whether a gauge goes far off again and again, as it did not before: one bad instance of two.
+
+    It is good for a short time only, and the minutes far off are more than those of the baseline
+    account for. Given all of them, before and after, how many fall into the span is binomial if
+    they are as frequent (as `analytics.failures` counts failures).
+
+    Args:
+        ground: What all spans share.
+        span: Which slots; of the tail alone, three minutes in all, nobody can tell.
+        each: How much worse every slot of the span is, shape (4, d, n).
+        least: Smallest shifts that matter, shape (4, d).
+        slot_n: Known slots of the span, shape (4, d).
+    """
+    if span.name == TAIL:
+        return np.zeros(least.shape, dtype=np.bool_)
+    line = np.maximum(least, FAR_SIGMAS * np.sqrt(ground.variance))
+    far = each >= line[..., None]
+    slots = far.shape[-1]
+    rest = max(int(REST_SHARE * slots), 1)
+    good = np.logical_and.reduce([~far[..., i : slots - rest + i] for i in range(rest + 1)])
+    returns: Flags = ~good.any(axis=-1)
+    # Few come this far, so the rest is done for them alone.
+    which = np.nonzero(returns)
+    before = ground.before[which]
+    logs = np.log(np.maximum(before, ground.floors[which][:, None]))
+    logs = np.where(which[0][:, None] == LATENCY, before, logs)  # is a logarithm already
+    away = SIGN[which[0]] * (logs - ground.base[which][:, None])
+    earlier = (away >= line[which][:, None]).sum(axis=-1)
+    later = far[which].sum(axis=-1)
+    share = slot_n[which] / np.maximum(slot_n[which] + ground.before_n[which], 1)
+    returns[which] = beta_ratio(np.maximum(later, 1), earlier + 1, share) <= RECUR_P
+    return returns
 
 
 def _precedents(block: Block, span: Span, effect: Array, profiles: Stack) -> Array:
@@ -272,9 +249,7 @@ def _precedents(block: Block, span: Span, effect: Array, profiles: Stack) -> Arr
 def _end(ground: Ground, load: Array) -> Array:
     """How much worse the end of the window is than the baseline."""
     slots = ground.after.shape[-1]
-    if slots < LONG_SLOTS:
-        level = mean(ground.after[..., -END_SLOTS:])
-    else:
-        level = midmean(ground.after[..., -TAIL_SLOTS:])
+    end = ground.after[..., find_end(slots)]
+    level = mean(end) if slots < LONG_SLOTS else midmean(end)
     worse: Array = shift(ground.base + load, take_logs(level, ground.floors))
     return np.where(np.isnan(worse), -np.inf, worse)

@@ -37,6 +37,9 @@ LONG_SLOTS: Final = 10
 
 TAIL_SLOTS: Final = 5
 
+END_SLOTS: Final = 2
+"""End of a short window; that of a long one is its tail."""
+
 LOAD_ELASTICITY: Final = 0.85
 """CPU grows with the traffic to this power: nearly in proportion, less an idle share."""
 
@@ -70,7 +73,8 @@ class Span:
     weight: float
 
 
-SHAPES: Final = ("short", "full", "tail")
+TAIL: Final = "tail"
+SHAPES: Final = ("short", "full", TAIL)
 """Names of the spans, in the order of a profile."""
 
 
@@ -82,7 +86,12 @@ def find_spans(post_slots: int) -> tuple[Span, ...]:
     full = slice(SETTLE_SLOTS, post_slots)
     tail = slice(post_slots - TAIL_SLOTS, post_slots)
     # The tail is for what begins late; what was there all along shows better in the whole.
-    return Span("full", full, full, 0.8), Span("tail", tail, tail, 0.2)
+    return Span("full", full, full, 0.8), Span(TAIL, tail, tail, 0.2)
+
+
+def find_end(post_slots: int) -> slice:
+    """Return the end of a post window of `post_slots` slots: what is over by then was passing."""
+    return slice(-TAIL_SLOTS if post_slots >= LONG_SLOTS else -END_SLOTS, None)
 
 
 def take_gauges(values: Array) -> Array:

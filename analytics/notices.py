@@ -74,8 +74,9 @@ NOTICES: Final = (
         "low_power",
         Severity.INFO,
         "No harm seen, but little could have been",
-        "Nothing points at harm, but the data would only have shown larger changes. Smallest that "
-        "would have been seen nine times of ten: {detectable}.",
+        "Nothing points at harm, but there were too few requests to tell, or none: "
+        "{requests_per_sec}. Smallest changes that would have been seen nine times of ten: "
+        "{detectable}.",
         (
             "Look at what cannot be seen here: the logs, a request by hand.",
             "Use a longer post window, or deploy when there is more traffic.",

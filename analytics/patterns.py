@@ -9,6 +9,7 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import NONE, PATTERNS, Flags, Numbers
+from analytics.finding import Finding
 from analytics.levels import FLOORS, ORDER, PLACES, SETTLE_SLOTS, TAIL_SLOTS, TRAFFIC, mean, midmean
 from analytics.statistics import normal_tail
 from core.judgement import Pattern
@@ -29,34 +30,30 @@ TURNS: Final = 4
 HOUR: Final = 3600.0
 
 
-def find_patterns(
-    block: Block, expected: Array, least: Array, critical: Array, failed: Flags
-) -> tuple[Numbers, Array]:
+def find_patterns(block: Block, chosen: Finding, failed: Flags) -> tuple[Numbers, Array]:
     """Return the pattern of every metric and the slope of those on a ramp.
 
     Args:
         block: The windows.
-        expected: Levels without the deployment, in the metrics' units, shape (5, d).
-        least: Smallest effects that matter, on the metrics' own scales, shape (5, d).
-        critical: Effects that are no scatter, shape (5, d).
+        chosen: The finding of every metric; what its test has seen is not asked again.
         failed: Shape (5, d).
 
     Returns:
         Positions in `PATTERNS`, `NONE` for none; and slopes in the metric's unit per hour, NaN
         where there is no ramp; both of shape (5, d).
     """
-    pattern = np.full(failed.shape, NONE, dtype=np.int64)
+    pattern = np.where(failed, chosen.pattern, NONE)
     slope = np.full(failed.shape, np.nan)
-    worse = _measure(block.after, expected)
-    early = mean(worse[..., :SETTLE_SLOTS]) >= critical
+    worse = _measure(block.after, chosen.expected)
+    early = mean(worse[..., :SETTLE_SLOTS]) >= chosen.critical
     late = (
         midmean(worse[..., -TAIL_SLOTS:])
         if worse.shape[-1] >= 2 * TAIL_SLOTS
         else mean(worse[..., -SETTLE_SLOTS:])
     )
-    pattern[early & (late < critical / 2) & ~failed] = TRANSIENT
-    for metric, row in np.argwhere(failed):
-        bad = worse[metric, row] >= least[metric, row] / 2
+    pattern[early & (late < chosen.critical / 2) & ~failed] = TRANSIENT
+    for metric, row in np.argwhere(failed & (pattern == NONE)):
+        bad = worse[metric, row] >= chosen.least[metric, row] / 2
         bad = bad[~np.isnan(worse[metric, row])]
         sign = -1.0 if metric == PLACES[TRAFFIC] else 1.0
         if find_trend(sign * block.after[metric, row]) < TREND_P:

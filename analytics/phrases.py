@@ -38,6 +38,9 @@ LOADED: Final = "shift"
 TIMES: Final = 9
 """Growth (as a share) from which on a level is called so many times the other."""
 
+ROUNDING: Final = 12
+"""Digits of an effect that are more than noise."""
+
 MANY: Final = 3
 """Most deployments that are named one by one."""
 
@@ -103,8 +106,8 @@ def _number(shown: float) -> str:
 
 def _effect(metric: Metric, effect: float) -> str:
     """A change in people's eyes: lost traffic is negative, errors are counted in points."""
-    # Plus zero: no change is "0", never "-0".
-    signed = (-effect if metric is Metric.REQUESTS_PER_SEC else effect) + 0.0
+    # Rounded: what binary arithmetic leaves is no change. Plus zero: that is "0", never "-0".
+    signed = round(-effect if metric is Metric.REQUESTS_PER_SEC else effect, ROUNDING) + 0.0
     if metric is Metric.ERROR_RATE:
         return f"{signed * 100:+.3g} points"
     return f"{_number(1 + signed)} times" if signed >= TIMES else f"{signed * 100:+.3g} %"

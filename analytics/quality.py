@@ -9,7 +9,7 @@ import numpy as np
 
 from analytics.blocks import Array, Block
 from analytics.compare import Flags, Numbers
-from analytics.levels import LONG_SLOTS, ORDER, TAIL_SLOTS, find_seconds, mean
+from analytics.levels import ORDER, find_end, find_seconds, mean
 from analytics.profile import BASELINE_SLOTS
 from analytics.reasons import Penalty
 from core.types import Metric
@@ -24,9 +24,6 @@ SOLID_BASELINE: Final = 15
 STUCK_SHARE: Final = 0.5
 """A source clock that advances by less than this share of ours repeats old numbers."""
 
-END_SLOTS: Final = 2
-"""End of a short window, as the tests of gauges have it; that of a long one is its tail."""
-
 STAMPS: Final = 3
 SKEW_RATIO: Final = 0.9
 
@@ -40,7 +37,9 @@ class Quality:
         requests: Requests in the post window, shape (d,).
         stuck: Whether the source repeats old numbers, shape (d,).
         blind: Whether a metric known before is not known after, shape (d, 5).
-        unknown: Whether a metric has too few baseline values to compare with, shape (d, 5).
+        unknown: Whether a metric has too few baseline values to compare with, and not for want of
+            traffic, shape (d, 5).
+        untried: Whether it has too few because there was no traffic, shape (d, 5).
         cut: Whether nothing is known of a metric at the end of the window, though it was known
             before: nobody can tell then whether what was seen until there lasts, shape (d, 5).
         penalties: Shape (d, penalties).
@@ -52,6 +51,7 @@ class Quality:
     stuck: Flags
     blind: Flags
     unknown: Flags
+    untried: Flags
     cut: Flags
     penalties: Flags
     ratio: Array
@@ -63,13 +63,14 @@ def assess_quality(block: Block, min_values: int) -> Quality:
     taken = known.any(axis=0)
     samples = taken.sum(axis=-1)
     # Only the last ones are compared with, however many there are.
-    before_n = (~np.isnan(block.before[..., -BASELINE_SLOTS:])).sum(axis=-1)
-    told = known.copy()
-    told[SERVED] |= block.after[TRAFFIC] == 0
+    before = block.before[..., -BASELINE_SLOTS:]
+    before_n = (~np.isnan(before)).sum(axis=-1)
+    told_before, told = _tell(before), _tell(block.after)
+    thin = before_n < min_values
+    idle = told_before.sum(axis=-1) >= min_values
     excused = told.sum(axis=-1)
     stuck, skewed = _clocks(block)
     slots = block.after.shape[-1]
-    end = TAIL_SLOTS if slots >= LONG_SLOTS else END_SLOTS
     baseline = before_n.max(axis=0)
     values = excused.sum(axis=0) / np.maximum(5 * samples, 1)
     flags = {
@@ -93,11 +94,19 @@ def assess_quality(block: Block, min_values: int) -> Quality:
         requests=np.nan_to_num(mean(block.after[TRAFFIC])) * seconds,
         stuck=stuck,
         blind=((before_n >= min_values) & (excused < min_values)).T,
-        unknown=(before_n < min_values).T,
-        cut=((before_n >= min_values) & ~told[..., -end:].any(axis=-1)).T,
+        unknown=(thin & ~idle).T,
+        untried=(thin & idle).T,
+        cut=((before_n >= min_values) & ~told[..., find_end(slots)].any(axis=-1)).T,
         penalties=np.stack([flags[penalty] for penalty in Penalty], axis=-1),
         ratio=np.where(stuck, 0.0, ratio),
     )
+
+
+def _tell(window: Array) -> Flags:
+    """Which slots tell of a metric: by a value, or by having no traffic that could give one."""
+    told: Flags = ~np.isnan(window)
+    told[SERVED] |= window[TRAFFIC] == 0
+    return told
 
 
 def _clocks(block: Block) -> tuple[Flags, Flags]:

@@ -179,7 +179,8 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
             quality.unknown.all(axis=1),
             comparison.severe.any(axis=1),
             comparison.failed.any(axis=1),
-            (quality.blind | quality.unknown | quality.cut).any(axis=1),
+            (quality.blind | quality.unknown | quality.cut).any(axis=1)
+            | _cannot_compare(block, quality, rules),
             _ends_badly(block, comparison, rules),
             quality.requests < rules.min_requests,
         ],
@@ -204,6 +205,18 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
         penalties=quality.penalties,
         decided_at=np.full(size, NONE, dtype=np.int64),
     )
+
+
+def _cannot_compare(block: Block, quality: Quality, rules: Rules) -> Flags:
+    """Whether a service without traffic before was tried after: what came has no measure.
+
+    A few requests are not much tried; but that those few fail must not pass for harmless.
+    """
+    failed = failures.count(block.after, block.slot_seconds)[1].sum(axis=-1)
+    tried = quality.requests >= rules.min_requests
+    bad = failed >= rules.minima[Metric.ERROR_RATE].amount
+    without: Flags = quality.untried.any(axis=1) & (tried | bad)
+    return without
 
 
 def _ends_badly(block: Block, comparison: Comparison, rules: Rules) -> Flags:

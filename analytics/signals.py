@@ -37,7 +37,7 @@ class Trait(StrEnum):
     STEP = "step"  # up from the start
     RAMP = "ramp"  # growing while watched
     FLAPPING = "flapping"  # coming and going
-    OVER = "over"  # was there, did not fail, is over
+    OVER = "over"  # was there and is over
     DRIFTING = "drifting"  # worse deployment by deployment
 
 
@@ -106,7 +106,7 @@ def _traits(evidence: Evidence) -> Iterator[Trait]:
             yield Trait.SEVERE
         if evidence.attribution in (Attribution.INTRODUCED, Attribution.WORSENED):
             yield Trait.INTRODUCED
-    elif evidence.pattern is Pattern.TRANSIENT:
+    if evidence.pattern is Pattern.TRANSIENT:
         yield Trait.OVER
     if evidence.attribution in (Attribution.PRE_EXISTING, Attribution.RECOVERED):
         yield Trait(evidence.attribution)
@@ -123,11 +123,12 @@ def _level_traits(evidence: Evidence) -> Iterator[Trait]:
     if evidence.observed >= max(SURGE_RATIO * evidence.expected, SURGE_RPS):
         yield Trait.SURGED
     change = abs(evidence.observed - evidence.expected)
-    # A share of few errors says nothing: what did not fail and did not surely move is steady.
+    # A share of few errors says nothing: what did not fail and did not surely move is steady. Nor
+    # does one of no traffic: nothing can be said of every request.
     same = (
         not _matters(evidence)
         if evidence.metric is Metric.ERROR_RATE
-        else change <= STEADY_RATIO * evidence.expected
+        else evidence.expected > 0 and change <= STEADY_RATIO * evidence.expected
     )
     if same and not evidence.failed and evidence.direction is not Direction.WORSE:
         yield Trait.STEADY

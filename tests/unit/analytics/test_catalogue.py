@@ -85,6 +85,7 @@ class Case:
 
 FAILED: Mapping[str, Any] = {"failed": True}
 SEVERE: Mapping[str, Any] = {"failed": True, "severe": True}
+BURST: Mapping[str, Any] = {"failed": True, "pattern": Pattern.TRANSIENT}
 SURGE: Mapping[str, Any] = {"observed": 18.0}
 NO_BASELINE: Mapping[Metric, Mapping[str, Any]] = {
     metric: {"baseline_n": 0, "expected": None} for metric in Metric
@@ -163,6 +164,15 @@ CASES: Mapping[str, tuple[list[Case], list[Case]]] = {
     "traffic_drop": (
         [Case({TRAFFIC: SEVERE, ERRORS: {"observed": None, "post_n": 0}})],
         [Case({TRAFFIC: SEVERE}), Case({ERRORS: {"observed": None, "post_n": 0}})],
+    ),
+    "error_burst": (
+        [Case({ERRORS: BURST}), Case({ERRORS: BURST, MEMORY: FAILED})],
+        [
+            Case({ERRORS: FAILED}),
+            Case({ERRORS: {"pattern": Pattern.TRANSIENT}}),
+            Case({ERRORS: {**BURST, "severe": True}}),
+            Case({ERRORS: BURST, LATENCY: FAILED}),
+        ],
     ),
     "error_regression": (
         [Case({ERRORS: SEVERE}), Case({ERRORS: FAILED})],

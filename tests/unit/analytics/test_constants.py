@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from analytics import evidence, failures, gauges, levels, patterns, profile, quality, relative
+from analytics import (
+    evidence,
+    failures,
+    gauges,
+    levels,
+    patterns,
+    profile,
+    quality,
+    relative,
+    scatter,
+)
 from analytics.policy import SEQPULSE_V1
 from core.types import Metric
 
@@ -18,14 +28,14 @@ ROWS = {
     "long window, tail": (f"{levels.LONG_SLOTS}, {levels.TAIL_SLOTS} slots",),
     "load elasticity, limit": (f"{levels.LOAD_ELASTICITY:g}, 4x",),
     "wander": (
-        f"traffic {gauges.WANDER[0, 0]:g}",
-        f"latency {gauges.WANDER[1, 0]:g}",
-        f"CPU {gauges.WANDER[2, 0]:g}",
-        f"memory {gauges.WANDER[3, 0]:g}",
+        f"traffic {scatter.WANDER[0, 0]:g}",
+        f"latency {scatter.WANDER[1, 0]:g}",
+        f"CPU {scatter.WANDER[2, 0]:g}",
+        f"memory {scatter.WANDER[3, 0]:g}",
     ),
-    "weight of the guess": (f"{gauges.PRIOR_WINDOWS:g} windows",),
-    "one window of history": (f"{gauges.WINDOW_SLOTS:g} slots",),
-    "least scale": (f"{gauges.LEAST_SCALE:g}",),
+    "weight of the guess": (f"{scatter.PRIOR_WINDOWS:g} windows",),
+    "one window of history": (f"{scatter.WINDOW_SLOTS:g} slots",),
+    "least scale": (f"{scatter.LEAST_SCALE:g}",),
     "within a tenth": (f"{gauges.TOLERANCE:g}",),
     "time of day": (f"{profile.HABIT_DAYS} days", f"{100 * profile.HABIT_QUANTILE:g} %"),
     "false discovery rate": (f"{RULES.false_discovery_rate:g}",),
@@ -77,10 +87,10 @@ def test_what_matters_is_in_the_table(metric: Metric, row: str) -> None:
 
 
 def test_constants_named_in_the_text() -> None:
-    assert (levels.LONG_SLOTS, failures.END_SLOTS, gauges.END_SLOTS) == (10, 7, 2)
+    assert (levels.LONG_SLOTS, failures.OVER_SLOTS, levels.END_SLOTS) == (10, 7, 2)
     assert (failures.LEAST_RATIO, failures.LEAST_RATIO_WITHOUT_WORST) == (2.0, 1.8)
     assert (failures.SURE, failures.LIKELY, failures.LEAST_BAD_SLOTS) == (0.05, 0.1, 2)
-    assert (gauges.INFLATION, gauges.MAD_SIGMA, gauges.HABIT_P) == (1.15, 1.4826, 0.05)
+    assert (scatter.INFLATION, scatter.MAD_SIGMA, gauges.HABIT_P) == (1.15, 1.4826, 0.05)
     assert (patterns.TREND_P, patterns.TURNS) == (0.01, 4)
     assert (quality.SOLID_BASELINE, quality.SKEW_RATIO, quality.STUCK_SHARE) == (15, 0.9, 0.5)
     assert (profile.GAP_SLOTS, profile.SHORT_SLOTS, profile.LONG_SLOTS) == (3, 5, 15)

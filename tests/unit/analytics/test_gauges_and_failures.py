@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from analytics import gauges, windows
+from analytics import scatter, windows
 from analytics.profile import ServiceProfile, build_profile
 from core.judgement import Evidence, Judgement
 from core.types import METRICS, Attribution, Metric, Verdict
@@ -78,8 +78,8 @@ def test_a_shift_is_tested_by_t_against_the_scatter_of_the_baseline(
 
 def test_the_quantile_of_t_is_right_to_three_digits() -> None:
     freedom = np.array([4.0, 5.0, 7.5, 12.0, 30.0, 400.0])
-    assert gauges._quantile(freedom) == pytest.approx(stats.t.ppf(0.99, freedom), rel=2e-3)
-    assert gauges._quantile(freedom[3:]) == pytest.approx(stats.t.ppf(0.99, freedom[3:]), rel=1e-5)
+    assert scatter.find_sure(freedom) == pytest.approx(stats.t.ppf(0.99, freedom), rel=2e-3)
+    assert scatter.find_sure(freedom[3:]) == pytest.approx(stats.t.ppf(0.99, freedom[3:]), rel=1e-5)
 
 
 UNTIL = datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
@@ -280,6 +280,17 @@ def test_an_outage_days_ago_does_not_excuse_errors_now(compare: Compare, minutes
     for rate in (0.05, 0.5):
         judgement = compare(profile, after=_errors(rate, 10.0, 15))
         assert judgement.verdict is Verdict.ROLLBACK_RECOMMENDED
+
+
+@pytest.mark.parametrize("minutes", [30, 480])
+def test_an_outage_of_the_same_day_is_not_what_is_expected(compare: Compare, minutes: int) -> None:
+    """All of it was in the last day, the only one whose failures are counted."""
+    rates = [0.001] * 10_080
+    rates[-minutes - 180 : -180] = [0.6] * minutes
+    judgement = compare(_profile(10_080, error_rate=rates), after=_errors(0.009, 10.0, 15))
+    evidence = _of(judgement, Metric.ERROR_RATE)
+    assert evidence.expected == pytest.approx(0.001)
+    assert (judgement.verdict, evidence.failed) == (Verdict.WARNING, True)
 
 
 def test_errors_that_come_every_few_hours_by_themselves_are_a_habit(compare: Compare) -> None:

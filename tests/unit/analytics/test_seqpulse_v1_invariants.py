@@ -201,6 +201,49 @@ def test_worse_post_slots_are_never_judged_milder(
     assert RANKS[harder.verdict] >= RANKS[milder.verdict]
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    st.integers(0, 1000),
+    st.lists(st.booleans(), min_size=15, max_size=15),
+    st.lists(st.booleans(), min_size=15, max_size=15),
+    st.sampled_from([{"latency_p95": 10.0}, {"error_rate": 100.0}, {"cpu_usage": 2.5}]),
+    st.sampled_from([5, 15]),
+    st.booleans(),
+)
+def test_more_bad_minutes_are_never_judged_milder(
+    frames: Frames,
+    compare_all: CompareAll,
+    seed: int,
+    first: list[bool],
+    more: list[bool],
+    growth: dict[str, float],
+    post_slots: int,
+    idle: bool,
+) -> None:
+    """Whatever their order: those that come and go, those that stop, those of a quiet service."""
+    before, post = _series(seed, 30), _series(seed + 1, post_slots)
+    if idle:
+        before = [sample | {"requests_per_sec": 0.0} for sample in before]
+        post = [sample | {"requests_per_sec": 0.05} for sample in post]
+
+    def spoil(bad: list[bool]) -> list[dict[str, float]]:
+        return [
+            {
+                name: value * (growth.get(name, 1.0) if spoilt else 1.0)
+                for name, value in slot.items()
+            }
+            for slot, spoilt in zip(post, bad, strict=False)
+        ]
+
+    both = [one or other for one, other in zip(first, more, strict=True)]
+    parts = [
+        frames(number=number, before=before, after=spoil(bad), post_slots=post_slots)
+        for number, bad in ((1, first), (2, both))
+    ]
+    milder, harder = compare_all(parts, SEQPULSE_V1)
+    assert RANKS[harder.verdict] >= RANKS[milder.verdict]
+
+
 @patient
 @given(
     st.integers(0, 1000),
