@@ -209,7 +209,7 @@ def _return(ground: Ground, span: Span, each: Array, least: Array, slot_n: Array
 
     Args:
         ground: What all spans share.
-        span: Which slots; of the tail alone, three minutes in all, nobody can tell.
+        span: Which slots; never of the tail, where it would rest on two of them.
         each: How much worse every slot of the span is, shape (4, d, n).
         least: Smallest shifts that matter, shape (4, d).
         slot_n: Known slots of the span, shape (4, d).

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from analytics import (
+    counts,
     evidence,
     failures,
     gauges,
@@ -42,6 +43,11 @@ ROWS = {
     "bad slots": (f"more than {RULES.bad_share:g}",),
     "end of the window": (f"{RULES.end_share:g} of critical",),
     "before the trigger": (f"last {gauges.RECENT_SLOTS}, {gauges.RECENT_SHARE:g} of critical",),
+    "far off": (f"{gauges.FAR_SIGMAS:g} standard",),
+    "rest between bad minutes": (f"1/{1 / gauges.REST_SHARE:g} of",),
+    "more of them than before": (f"{gauges.RECUR_P:g}",),
+    "a handful of failures": (f"{counts.HANDFUL:g} in",),
+    "limit of the end": (f"95 %, {failures.LIMIT_SIGMAS:.3f} sigmas",),
     "drift without history": (f"{gauges.DRIFT:g}",),
     "critical": (f"{gauges.CRITICAL_SIGMAS:g} scale",),
     "history's weight for errors": (f"{failures.HISTORY_WEIGHT:g} times",),
