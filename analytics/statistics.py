@@ -94,6 +94,8 @@ def _beta_fraction(a: Array, b: Array, x: Array) -> Array:
     d = 1 / _apart(1 - (a + b) * x / (a + 1))
     value = d
     for m in range(1, STEPS):
+        if not place.size:
+            break
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
@@ -106,8 +108,6 @@ def _beta_fraction(a: Array, b: Array, x: Array) -> Array:
             result[place] = value
             place = place[going]
             value, a, b, x, c, d = (each[going] for each in (value, a, b, x, c, d))
-            if not place.size:
-                break
     result[place] = value
     return result.reshape(shape)
 
