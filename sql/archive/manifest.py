@@ -85,9 +85,27 @@ def load(store: Store) -> list[Part]:
     Raises:
         ArchiveError: There is no archive, or its manifest cannot be read.
     """
+    return parse(read(store))
+
+
+def read(store: Store) -> bytes:
+    """Return the manifest as it is stored.
+
+    Raises:
+        ArchiveError: There is no archive.
+    """
     content = store.read(MANIFEST)
     if content is None:
         raise ArchiveError(f"there is no archive in {store}: it has no {MANIFEST}")
+    return content
+
+
+def parse(content: bytes) -> list[Part]:
+    """Return the files a manifest names.
+
+    Raises:
+        ArchiveError: A line cannot be used.
+    """
     lines = content.decode("utf-8", "replace").splitlines()
     return [_parse(line, number) for number, line in enumerate(lines, 1) if line.strip()]
 
