@@ -19,7 +19,7 @@ from core.errors import InvalidInputError
 from core.settings import Settings
 from scheduler import house
 from sql import bulk, retention
-from sql.archive import expire, manifest, restore, verify
+from sql.archive import expire, manifest, rebuild, restore, verify
 from sql.archive.expire import Chunk, Fate, Outcome
 from sql.archive.manifest import Part
 from sql.archive.store import Store, open_store
@@ -103,6 +103,25 @@ def check(url: wiring.ArchiveUrl = None) -> None:
         typer.echo(f"{path} does not belong to the archive: left by an interrupted run")
     typer.echo(f"{len(parts) - len(faults)} files sound, {len(faults)} not")
     raise typer.Exit(NOT_ALL if faults else 0)
+
+
+@app.command("rebuild")
+def remake(url: wiring.ArchiveUrl = None) -> None:
+    """Make the manifest anew from the files; exit code 3 if something could not be used.
+
+    Lines it still has stay as they are, and nothing is removed.
+    """
+    store = _open(url)
+
+    async def work(conn: Connection, _settings: Settings) -> rebuild.Rebuilt:
+        return await rebuild.rebuild(conn, store, await bulk.read_clock(conn))
+
+    done = wiring.with_connection(work)
+    for fault in done.faults:
+        typer.echo(fault)
+    rows = sum(part.rows for part in done.added)
+    typer.echo(f"{done.kept} files known, {len(done.added)} added with {rows} rows")
+    raise typer.Exit(NOT_ALL if done.faults else 0)
 
 
 @app.command("restore")

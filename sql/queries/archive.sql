@@ -100,3 +100,7 @@ SELECT slot_at, missed_at, project_id, env, deployment_id, phase, sequence_index
  WHERE project_id IN (SELECT id FROM owners)
  ORDER BY project_id, env, slot_at
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
+
+-- name: dropped
+-- What was dropped after all of it had been found in the archive.
+SELECT chunk, range_start AS since, range_end AS until, rows FROM archived_chunks ORDER BY 2, 1
