@@ -157,9 +157,7 @@ def _find_gaps(parts: Sequence[Part], dropped: Iterable[asyncpg.Record]) -> list
         match = _HYPERTABLE.search(chunk)
         table = tables.get(match[1]) if match else None
         found = sum(
-            part.rows
-            for part in parts
-            if part.table is table and part.touches(since, until)
+            part.rows for part in parts if part.table is table and part.touches(since, until)
         )
         if table and found < rows:
             faults.append(
