@@ -17,7 +17,7 @@ from core.database import Pool
 from scheduler.judging import prepare
 from sql import history, windows
 from sql.history import Selection
-from sql.windows import Find, Material
+from sql.windows import Find, Material, Outline
 
 LOT: Final = 2_500
 """Deployments judged together: enough to be fast, few enough for any memory."""
@@ -83,6 +83,22 @@ async def _replay_lot(
         material = await windows.load(conn, ids, baseline_seconds, find)
         recorded = await history.load_recorded(conn, ids)
     return await asyncio.to_thread(_judge, material.settled(), recorded, policy)
+
+
+def judge_samples(outline: Outline, samples: pl.DataFrame, policy: Policy[Any]) -> pl.DataFrame:
+    """Judge deployments by samples that are at hand; needs no database, so it runs anywhere.
+
+    Args:
+        outline: The deployments, see `sql.windows.outline`.
+        samples: All of their services there are, each once: columns of `sql.spans.ROWS`.
+        policy: Who judges.
+
+    Returns:
+        One row per deployment whose post window is settled: what `analytics.judge.assess` says of
+        it. Where `samples` are the same as in the database, it is what `replay` says.
+    """
+    cases = prepare(outline.fill(samples).settled())
+    return assess(cases.windows, policy, cases.profiles).verdicts
 
 
 def _judge(material: Material, recorded: pl.DataFrame, policy: Policy[Any]) -> pl.DataFrame:
