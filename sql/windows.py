@@ -229,7 +229,9 @@ def _find_thin(known: Sequence[str], rows: pl.DataFrame, neighbours: pl.DataFram
 
 def _count_bad(known: Sequence[str], rows: pl.DataFrame, neighbours: pl.DataFrame) -> Places:
     """How many continuous samples of each are from the time of a deployment that did harm."""
-    place = pl.DataFrame({"service_id": known, "row": np.arange(len(known))})
+    place = pl.DataFrame(
+        {"service_id": known, "row": range(len(known))}, {"service_id": pl.String, "row": pl.Int64}
+    )
     bad = neighbours.filter("bad").join(place, on="service_id")
     hit = (
         rows.filter(pl.col("phase") == 0)

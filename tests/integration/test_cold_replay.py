@@ -15,9 +15,9 @@ from core.database import Connection, Pool
 from core.errors import ArchiveError
 from core.judgement import Judgement
 from scheduler import house, judging
-from scheduler.replay import replay
+from scheduler.replay import judge_samples, replay
 from scheduler.surroundings import look_around
-from sql import history, holds, retention, rollups, windows
+from sql import archive, history, holds, retention, rollups, windows
 from sql.archive import Seeker, expire, manifest
 from sql.archive.expire import Fate
 from sql.archive.store import Folder
@@ -201,6 +201,21 @@ async def test_verdicts_are_the_same_wherever_the_samples_are(
     await archive_until(conn, store, LATER)
     assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 0
     assert (await replay_all(pool, seeker)).equals(before)
+
+    # And without the database, but for the samples that any engine may have read.
+    samples = archive.scan(str(store.root)).collect()
+    said = judge_samples(
+        await windows.outline(conn, ids, BASELINE_SECONDS), samples, policy.SEQPULSE_V1
+    )
+    assert said.equals(
+        before.select(said.columns).sort(
+            pl.col("deployment_id").cast(pl.Enum(said["deployment_id"]))
+        )
+    )
+    nobody = await windows.outline(conn, [], BASELINE_SECONDS)
+    for few in (samples, samples.clear()):
+        nothing = judge_samples(nobody, few, policy.SEQPULSE_V1)
+        assert (nothing.height, nothing.schema) == (0, said.schema)
 
 
 async def test_what_is_in_both_places_counts_once(
