@@ -21,8 +21,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-from pyspark.sql.types import StructType
 
 from analytics import policy
 from core.database import Connection, Pool
@@ -123,23 +121,35 @@ async def outline_projects(conn: Connection) -> dict[str, windows.Outline]:
 Outlines: TypeAlias = dict[str, windows.Outline]
 
 
-def judge_project(
-    outlines: Outlines, schema: StructType, key: tuple[pa.Scalar], rows: pa.Table
-) -> pa.Table:
+def judge_project(outlines: Outlines, key: tuple[pa.Scalar], rows: pa.Table) -> pa.Table:
     """Judge the deployments of a project by its samples; runs where these are."""
-    outline, plain = outlines[key[0].as_py()], to_arrow_schema(schema)
-    said = judge_samples(outline, pl.DataFrame(rows), policy.SEQPULSE_V1)
-    return said.to_arrow().cast(plain)
+    outline = outlines[key[0].as_py()]
+    return as_spark_likes(judge_samples(outline, pl.DataFrame(rows), policy.SEQPULSE_V1))
 
 
 def judge_projects(
-    outlines: Outlines, schema: StructType, batches: Iterator[pa.RecordBatch]
+    outlines: Outlines, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Judge the deployments of some projects, all of whose samples come here."""
-    rows = pl.DataFrame(pa.Table.from_batches(list(batches)))
+    first = next(batches, None)
+    if first is None:  # no project came here
+        return
+    rows = pl.DataFrame(pa.Table.from_batches([first, *batches]))
     for (project_id,), samples in rows.group_by("project_id"):
         said = judge_samples(outlines[str(project_id)], samples, policy.SEQPULSE_V1)
-        yield from said.to_arrow().cast(to_arrow_schema(schema)).to_batches()
+        yield from as_spark_likes(said).to_batches()
+
+
+def as_spark_likes(said: pl.DataFrame) -> pa.Table:
+    """Return a table without Arrow's large kinds of texts and lists."""
+    plain = {
+        pa.large_string(): pa.string(),
+        pa.large_list(pa.large_string()): pa.list_(pa.string()),
+    }
+    table = said.to_arrow()
+    return table.cast(
+        pa.schema([field.with_type(plain.get(field.type, field.type)) for field in table.schema])
+    )
 
 
 async def test_numbers_and_verdicts_are_the_same(
@@ -159,13 +169,10 @@ async def test_numbers_and_verdicts_are_the_same(
 
     outlines = await outline_projects(conn)
     wanted = past.drop(NOT_JUDGED)
-    schema = from_arrow_schema(wanted.to_arrow().schema)
-    groups = rows.groupBy("project_id").applyInArrow(
-        partial(judge_project, outlines, schema), schema
-    )
-    batches = rows.repartition("project_id").mapInArrow(
-        partial(judge_projects, outlines, schema), schema
-    )
+    schema = spark.createDataFrame(as_spark_likes(wanted)).schema
+    groups = rows.groupBy("project_id").applyInArrow(partial(judge_project, outlines), schema)
+    spread = rows.repartition("project_id")
+    batches = spread.mapInArrow(partial(judge_projects, outlines), schema)
     for said in (groups, batches):
         found = pl.DataFrame(said.toArrow())
         assert found.columns == wanted.columns
