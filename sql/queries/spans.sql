@@ -27,13 +27,13 @@ SELECT string_agg(int8send(w.place - 1), NULL) AS row,
        string_agg(timestamptz_send(s.since), NULL) AS since,
        string_agg(timestamptz_send(s.until), NULL) AS until,
        string_agg(timestamptz_send(s.continuous_by), NULL) AS continuous_by,
-       string_agg(timestamptz_send('-infinity'), NULL) AS pre_by
+       string_agg(timestamptz_send('0001-01-01Z'), NULL) AS pre_by
   FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
   JOIN deployments AS d ON d.id = w.id AND d.id = ANY($1::uuid[])
  CROSS JOIN LATERAL (
        (SELECT 2 AS source, o.id AS owner, o.finished_at AS since,
                o.finished_at + make_interval(secs => o.post_slots * o.slot_seconds) AS until,
-               timestamptz '-infinity' AS continuous_by
+               timestamptz '0001-01-01Z' AS continuous_by
           FROM deployments AS o
          WHERE o.project_id = d.project_id AND o.env = d.env
            AND o.triggered_at > d.triggered_at - interval '90 days'

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
@@ -170,9 +169,12 @@ async def test_numbers_and_verdicts_are_the_same(
     outlines = await outline_projects(conn)
     wanted = past.drop(NOT_JUDGED)
     schema = spark.createDataFrame(as_spark_likes(wanted)).schema
-    groups = rows.groupBy("project_id").applyInArrow(partial(judge_project, outlines), schema)
-    spread = rows.repartition("project_id")
-    batches = spread.mapInArrow(partial(judge_projects, outlines), schema)
+    groups = rows.groupBy("project_id").applyInArrow(
+        lambda key, samples: judge_project(outlines, key, samples), schema
+    )
+    batches = rows.repartition("project_id").mapInArrow(
+        lambda samples: judge_projects(outlines, samples), schema
+    )
     for said in (groups, batches):
         found = pl.DataFrame(said.toArrow())
         assert found.columns == wanted.columns
