@@ -4,10 +4,11 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+HEAVY := $(VENV)/.heavy
 CODE := analytics api core demo ingest scheduler sql
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test test-all check lint format run bench lock clean
+.PHONY: help setup demo test test-all java check lint format run bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,7 +38,17 @@ test: $(STAMP) ## the whole test suite, on a private TimescaleDB per processor (
 	@echo "test: unit, integration and acceptance tests on private TimescaleDBs (about eight minutes)"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
 
-test-all: test ## the suite and the heavy outside engines (none yet)
+test-all: java $(HEAVY) test ## the suite, and Apache Spark on the archive (needs Java; 250 MB of packages, once)
+	@$(BIN)/python -m pytest -n0 tests/engines/spark.py
+
+java:
+	@command -v java >/dev/null || { \
+	  echo "test-all: Spark needs a Java runtime, 17 or newer: apt-get install default-jre-headless" >&2; exit 1; }
+
+$(HEAVY): requirements-heavy.lock $(STAMP)
+	@echo "test-all: installing Spark, Arrow and pandas into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-heavy.lock
+	@touch $(HEAVY)
 
 check: lint ## format, lint, types, imports and unit tests, in about a minute
 	@$(BIN)/python -m pytest -q tests/unit
@@ -64,6 +75,9 @@ bench: $(STAMP) ## run every benchmark, one JSON line each
 lock: $(STAMP) ## resolve the dependencies anew (needs `uv`)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --no-header --upgrade --extra dev pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header --upgrade --constraint requirements.lock \
+	  --group heavy -o requirements-heavy.lock
 
 clean: ## remove .venv and every cache of this folder
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov

@@ -17,7 +17,7 @@ from core.database import Pool
 from scheduler.judging import prepare
 from sql import history, windows
 from sql.history import Selection
-from sql.windows import Material
+from sql.windows import Find, Material, Outline
 
 LOT: Final = 2_500
 """Deployments judged together: enough to be fast, few enough for any memory."""
@@ -33,6 +33,7 @@ async def replay(
     selection: Selection,
     baseline_seconds: float,
     lot: int = LOT,
+    find: Find | None = None,
 ) -> AsyncGenerator[pl.DataFrame]:
     """Judge deployments of the past in order of time; nothing is written.
 
@@ -46,6 +47,7 @@ async def replay(
         selection: Which deployments.
         baseline_seconds: Length of the baseline window.
         lot: How many at a time.
+        find: Finds samples that are not in the database (`sql.archive.Seeker`).
 
     Yields:
         One row per deployment: what `analytics.judge.assess` says of it, and project, env,
@@ -58,7 +60,7 @@ async def replay(
             aclosing(history.walk(conn, selection, lot)) as lots,
         ):
             async for ids in lots:
-                judging = _replay_lot(pool, ids, policy, baseline_seconds)
+                judging = _replay_lot(pool, ids, policy, baseline_seconds, find)
                 at_work.append(asyncio.create_task(judging))
                 if len(at_work) == AHEAD:
                     yield await at_work.popleft()
@@ -71,12 +73,32 @@ async def replay(
 
 
 async def _replay_lot(
-    pool: Pool, ids: Sequence[UUID], policy: Policy[Any], baseline_seconds: float
+    pool: Pool,
+    ids: Sequence[UUID],
+    policy: Policy[Any],
+    baseline_seconds: float,
+    find: Find | None,
 ) -> pl.DataFrame:
     async with pool.acquire() as conn:
-        material = await windows.load(conn, ids, baseline_seconds)
+        material = await windows.load(conn, ids, baseline_seconds, find)
         recorded = await history.load_recorded(conn, ids)
     return await asyncio.to_thread(_judge, material.settled(), recorded, policy)
+
+
+def judge_samples(outline: Outline, samples: pl.DataFrame, policy: Policy[Any]) -> pl.DataFrame:
+    """Judge deployments by samples that are at hand; needs no database, so it runs anywhere.
+
+    Args:
+        outline: The deployments, see `sql.windows.outline`.
+        samples: All of their services there are, each once: columns of `sql.spans.ROWS`.
+        policy: Who judges.
+
+    Returns:
+        One row per deployment whose post window is settled: what `analytics.judge.assess` says of
+        it. Where `samples` are the same as in the database, it is what `replay` says.
+    """
+    cases = prepare(outline.fill(samples).settled())
+    return assess(cases.windows, policy, cases.profiles).verdicts
 
 
 def _judge(material: Material, recorded: pl.DataFrame, policy: Policy[Any]) -> pl.DataFrame:

@@ -1,16 +1,21 @@
-"""Deployments that are held: their samples stay, so that an old verdict can still be explained."""
+"""Deployments that are held: their slots stay, so that an old verdict can still be explained."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
+
+import polars as pl
 
 from core.database import Connection
 from core.errors import NotFoundError
+from sql import frames
+from sql.spans import ROWS
 from sql.texts import query
 
 
 async def hold(conn: Connection, deployment_id: UUID, baseline_seconds: float) -> int:
-    """Hold a deployment and copy the samples it is judged by, as far as there are any yet.
+    """Hold a deployment and copy the slots it is judged by, as far as there are any yet.
 
     Args:
         conn: Connection.
@@ -29,7 +34,7 @@ async def hold(conn: Connection, deployment_id: UUID, baseline_seconds: float) -
 
 
 async def release(conn: Connection, deployment_id: UUID) -> None:
-    """Hold a deployment no more, and delete the copies of its samples.
+    """Hold a deployment no more, and delete the copies of its slots.
 
     Raises:
         NotFoundError: There is no such deployment.
@@ -40,9 +45,18 @@ async def release(conn: Connection, deployment_id: UUID) -> None:
 
 
 async def fill(conn: Connection, baseline_seconds: float, deployment_id: UUID | None = None) -> int:
-    """Copy the samples of held deployments (None: all) that are not copied yet; return how many."""
+    """Copy the slots of held deployments (None: all) that are not copied yet.
+
+    Returns:
+        How many samples were copied.
+    """
     done = await conn.execute(query("holds.fill"), baseline_seconds, deployment_id)
     return int(done.rpartition(" ")[2])
+
+
+async def load(conn: Connection, ids: Sequence[str]) -> pl.DataFrame:
+    """Return the copies of the samples of held deployments: columns of `sql.spans.ROWS`."""
+    return await frames.fetch(conn, query("holds.kept"), [ids], ROWS)
 
 
 async def _set(conn: Connection, deployment_id: UUID, *, keep: bool) -> None:

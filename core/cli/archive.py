@@ -13,14 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import logs
-from core import settings as configuration
 from core.cli import wiring
 from core.database import Connection
-from core.errors import InvalidInputError, SettingsError
+from core.errors import InvalidInputError
 from core.settings import Settings
 from scheduler import house
 from sql import bulk, retention
-from sql.archive import expire, manifest, restore, verify
+from sql.archive import expire, manifest, rebuild, restore, verify
 from sql.archive.expire import Chunk, Fate, Outcome
 from sql.archive.manifest import Part
 from sql.archive.store import Store, open_store
@@ -34,13 +33,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Url = Annotated[str | None, typer.Option(help="Folder or URL instead of SEQPULSE_ARCHIVE_URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 @app.command()
 def run(
-    url: Url = None,
+    url: wiring.ArchiveUrl = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
 ) -> None:
     """Write what is too old into the archive, and drop it from the database.
@@ -49,7 +47,7 @@ def run(
     lost, do it again.
     """
     logs.configure("error")
-    place = _choose(url)
+    place = wiring.choose_archive(url)
 
     async def find(conn: Connection, settings: Settings) -> list[Chunk]:
         keep = retention.choose(settings).samples
@@ -75,7 +73,7 @@ def run(
 
 
 @app.command("list")
-def list_all(url: Url = None, as_json: AsJson = False) -> None:
+def list_all(url: wiring.ArchiveUrl = None, as_json: AsJson = False) -> None:
     """List the days of the archive."""
     days: dict[tuple[date, str], list[Part]] = defaultdict(list)
     for part in manifest.load(_open(url)):
@@ -94,7 +92,7 @@ def list_all(url: Url = None, as_json: AsJson = False) -> None:
 
 
 @app.command("verify")
-def check(url: Url = None) -> None:
+def check(url: wiring.ArchiveUrl = None) -> None:
     """Read every file and compare it with the manifest; exit code 3 if one is not as it was."""
     store = _open(url)
     parts = manifest.load(store)
@@ -107,10 +105,29 @@ def check(url: Url = None) -> None:
     raise typer.Exit(NOT_ALL if faults else 0)
 
 
+@app.command("rebuild")
+def remake(url: wiring.ArchiveUrl = None) -> None:
+    """Make the manifest anew from the files; exit code 3 if something could not be used.
+
+    Lines it still has stay as they are, and nothing is removed.
+    """
+    store = _open(url)
+
+    async def work(conn: Connection, _settings: Settings) -> rebuild.Rebuilt:
+        return await rebuild.rebuild(conn, store, await bulk.read_clock(conn))
+
+    done = wiring.with_connection(work)
+    for fault in done.faults:
+        typer.echo(fault)
+    rows = sum(part.rows for part in done.added)
+    typer.echo(f"{done.kept} files known, {len(done.added)} added with {rows} rows")
+    raise typer.Exit(NOT_ALL if done.faults else 0)
+
+
 @app.command("restore")
 def bring_back(
     days: Annotated[str, typer.Option(help="2026-01-31, or 2026-01-01:2026-01-31.")],
-    url: Url = None,
+    url: wiring.ArchiveUrl = None,
     keep_days: Annotated[int, typer.Option(min=1, help="How long they stay.")] = RESTORED_DAYS,
 ) -> None:
     """Bring days (UTC) back for a while; rows that are in the database stay as they are."""
@@ -125,15 +142,8 @@ def bring_back(
     typer.echo(f"rows {done.rows}, stored {done.stored}")
 
 
-def _choose(url: str | None) -> str:
-    place = url or configuration.load().archive_url
-    if not place:
-        raise SettingsError("SEQPULSE_ARCHIVE_URL is not set: name a folder or a URL, or use --url")
-    return place
-
-
 def _open(url: str | None) -> Store:
-    return open_store(_choose(url))
+    return open_store(wiring.choose_archive(url))
 
 
 def _parse_days(days: str) -> tuple[date, date]:

@@ -24,6 +24,7 @@ from core.types import Hint, Metric
 from scheduler.judging import prepare
 from scheduler.surroundings import look_around
 from sql import verdicts, windows
+from sql.windows import Find
 
 COLOURS: Final = {"ok": "green", "warning": "yellow", "rollback_recommended": "red"}
 SEVERITIES: Final = {"info": "blue", "warning": "yellow", "critical": "red"}
@@ -34,15 +35,19 @@ def run(
     policy: Annotated[
         str | None, typer.Option(help="Name or file; SEQPULSE_POLICY by default.")
     ] = None,
+    archive: wiring.UseArchive = False,
+    url: wiring.ArchiveUrl = None,
 ) -> None:
     """Judge one deployment again and explain the verdict. Nothing is changed."""
     logs.configure("warning")
+
+    seeker = wiring.open_seeker(url, wanted=archive)
 
     async def work(
         conn: Connection, settings: Settings
     ) -> tuple[Judgement, Surroundings, Judgement | None]:
         judging = wiring.choose_policy(policy or settings.policy)
-        judgement, around = await _judge(conn, settings, judging, deployment)
+        judgement, around = await _judge(conn, settings, judging, deployment, seeker)
         return judgement, around, await verdicts.find(conn, deployment)
 
     judgement, around, recorded = wiring.with_connection(work)
@@ -58,9 +63,13 @@ def run(
 
 
 async def _judge(
-    conn: Connection, settings: Settings, policy: Policy[Any], deployment_id: UUID
+    conn: Connection,
+    settings: Settings,
+    policy: Policy[Any],
+    deployment_id: UUID,
+    find: Find | None,
 ) -> tuple[Judgement, Surroundings]:
-    material = await windows.load(conn, [deployment_id], settings.baseline_window_seconds)
+    material = await windows.load(conn, [deployment_id], settings.baseline_window_seconds, find)
     if material.deployments.is_empty():
         raise NotFoundError(f"no finished deployment {deployment_id}")
     if not material.deployments["settled"].all():

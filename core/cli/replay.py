@@ -41,6 +41,8 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Write every verdict to a .csv, .parquet or .json file.")
     ] = None,
+    archive: wiring.UseArchive = False,
+    url: wiring.ArchiveUrl = None,
 ) -> None:
     """Judge every finished deployment again. Nothing is changed.
 
@@ -51,11 +53,13 @@ def run(
     if out is not None and out.suffix not in (".csv", ".parquet", ".json"):
         raise InvalidInputError("--out: must end in .csv, .parquet or .json")
 
+    seeker = wiring.open_seeker(url, wanted=archive)
+
     async def work(pool: Pool, settings: Settings) -> pl.DataFrame:
         async with pool.acquire() as conn:
             selection = await wiring.select(conn, project, env, since, until)
             total = await history.count(conn, selection)
-        lots = replay(pool, judging, selection, settings.baseline_window_seconds)
+        lots = replay(pool, judging, selection, settings.baseline_window_seconds, find=seeker)
         with open_results(out) as write, wiring.open_progress() as progress:
             task = progress.add_task(f"judging by {judging.name}", total=total)
             return await _add_up(lots, write, partial(progress.advance, task))

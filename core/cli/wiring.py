@@ -16,14 +16,42 @@ from analytics import policy
 from analytics.policy import Policy
 from core import settings as configuration
 from core.database import Connection, Pool, connect, create_pool
-from core.errors import DatabaseError
+from core.errors import DatabaseError, SettingsError
 from core.settings import Settings
 from sql import embedded, history
+from sql.archive import Seeker
 from sql.history import Selection
 
 T = TypeVar("T")
 
 Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
+
+ArchiveUrl = Annotated[
+    str | None, typer.Option(help="Folder or URL instead of SEQPULSE_ARCHIVE_URL.")
+]
+UseArchive = Annotated[bool, typer.Option("--archive", help="Read samples of the archive, too.")]
+
+
+def choose_archive(url: str | None) -> str:
+    """Return the archive of this URL, or the configured one.
+
+    Raises:
+        SettingsError: There is neither.
+    """
+    place = url or configuration.load().archive_url
+    if not place:
+        raise SettingsError("SEQPULSE_ARCHIVE_URL is not set: name a folder or a URL, or use --url")
+    return place
+
+
+def open_seeker(url: str | None, *, wanted: bool) -> Seeker | None:
+    """Return what finds samples in the archive, None if nobody asked for it.
+
+    Raises:
+        ArchiveError: There is no archive, or its manifest cannot be read.
+        SettingsError: It is not said where.
+    """
+    return Seeker(choose_archive(url)) if wanted or url else None
 
 
 def choose_policy(chosen: str) -> Policy[Any]:

@@ -10,6 +10,7 @@ import io
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, TypeAlias
+from uuid import UUID
 
 import numpy as np
 import polars as pl
@@ -35,6 +36,7 @@ async def extract(
     until: datetime,
     take: Take,
     lot_bytes: int = LOT_BYTES,
+    project_id: UUID | None = None,
 ) -> None:
     """Hand over the rows of `since` <= slot_at < `until` as of one moment, in no order.
 
@@ -45,6 +47,7 @@ async def extract(
         until: First moment after it.
         take: Gets some rows as text, for `shape`; the server waits for it.
         lot_bytes: About how much text that is.
+        project_id: Of this project; None: of all.
     """
     pieces: list[bytes] = []
     size = 0
@@ -67,6 +70,7 @@ async def extract(
         query(f"archive.read_{table.folder}"),
         since,
         until,
+        project_id,
         output=collect,
         format="csv",
         timeout=STATEMENT_SECONDS,

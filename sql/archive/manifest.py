@@ -7,7 +7,7 @@ in the folders without a line is a remnant of a run that was interrupted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Final, Self
 from uuid import UUID
@@ -20,7 +20,7 @@ from sql.archive.store import Store
 
 MANIFEST: Final = "_manifest.jsonl"
 CHUNK: Final = r"[A-Za-z0-9_]{1,63}"
-_PATH: Final = rf"^({'|'.join(FOLDERS)})/day=\d{{4}}-\d\d-\d\d/part-{CHUNK}-\d+\.parquet$"
+PATH: Final = rf"^({'|'.join(FOLDERS)})/day=\d{{4}}-\d\d-\d\d/part-{CHUNK}-\d+\.parquet$"
 
 
 class Part(BaseModel):
@@ -40,7 +40,7 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: Annotated[int, Field(ge=1)]
-    path: Annotated[str, Field(pattern=_PATH)]
+    path: Annotated[str, Field(pattern=PATH)]
     rows: Annotated[int, Field(ge=1)]
     min_slot_at: AwareDatetime
     max_slot_at: AwareDatetime
@@ -85,11 +85,39 @@ def load(store: Store) -> list[Part]:
     Raises:
         ArchiveError: There is no archive, or its manifest cannot be read.
     """
+    return parse(read(store))
+
+
+def read(store: Store) -> bytes:
+    """Return the manifest as it is stored.
+
+    Raises:
+        ArchiveError: There is no archive.
+    """
     content = store.read(MANIFEST)
     if content is None:
         raise ArchiveError(f"there is no archive in {store}: it has no {MANIFEST}")
-    lines = content.decode("utf-8", "replace").splitlines()
-    return [_parse(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+    return content
+
+
+def parse(content: bytes) -> list[Part]:
+    """Return the files a manifest names.
+
+    Raises:
+        ArchiveError: A line cannot be used.
+    """
+    return [_parse(line, number) for line, number in _lines(content)]
+
+
+def salvage(content: bytes) -> tuple[list[Part], list[str]]:
+    """Return the files of the lines that can be used, and what is wrong with the others."""
+    parts, faults = [], []
+    for line, number in _lines(content):
+        try:
+            parts.append(_parse(line, number))
+        except ArchiveError as error:
+            faults.append(str(error))
+    return parts, faults
 
 
 def create(store: Store) -> None:
@@ -102,16 +130,22 @@ def create(store: Store) -> None:
     if store.read(MANIFEST) is not None:
         return
     for table in TABLES:
-        if any(re.match(_PATH, path) for path in store.find(table.folder)):
+        if any(re.match(PATH, path) for path in store.find(table.folder)):
             raise ArchiveError(
-                f"{store} has files of an archive, but no {MANIFEST}: bring that back first"
+                f"{store} has files of an archive, but no {MANIFEST}: bring that back, or make "
+                "it anew with `seqpulse archive rebuild`"
             )
     store.write(MANIFEST, b"")
 
 
 def add(store: Store, parts: Sequence[Part]) -> None:
     """Make files part of the archive, all at once."""
-    store.write(MANIFEST, _format([*load(store), *parts]))
+    replace(store, [*load(store), *parts])
+
+
+def replace(store: Store, parts: Iterable[Part]) -> None:
+    """Make these files the archive, all at once."""
+    store.write(MANIFEST, _format(parts))
 
 
 def select(
@@ -123,6 +157,18 @@ def select(
     return [part for part in parts if part.table is table and part.touches(first, after)]
 
 
+def describe(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a line."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where} {first['msg']}".strip()
+
+
+def _lines(content: bytes) -> Iterator[tuple[str, int]]:
+    lines = content.decode("utf-8", "replace").splitlines()
+    return ((line, number) for number, line in enumerate(lines, 1) if line.strip())
+
+
 def _format(parts: Iterable[Part]) -> bytes:
     return "".join(f"{part.model_dump_json()}\n" for part in parts).encode()
 
@@ -131,7 +177,5 @@ def _parse(line: str, number: int) -> Part:
     try:
         return Part.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = f"{where} {first['msg']}".strip()
+        reason = describe(error)
         raise ArchiveError(f"line {number} of {MANIFEST} cannot be used: {reason}") from None

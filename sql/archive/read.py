@@ -1,14 +1,25 @@
-"""The archive as one lazy frame."""
+"""History as one lazy frame: the archive alone, or together with what is still in the database."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
 
 import polars as pl
 
+from core.database import Connection
 from sql.archive import manifest
-from sql.archive.layout import SAMPLES, Table
+from sql.archive.extract import extract, shape
+from sql.archive.layout import KEY, SAMPLES, Table
 from sql.archive.store import open_store
+from sql.texts import query
+
+BEGIN: Final = datetime.min.replace(tzinfo=UTC)
+END: Final = datetime.max.replace(tzinfo=UTC)
+WAIT: Final = "10s"
+"""How long a table somebody changes is waited for."""
 
 
 def scan(
@@ -45,3 +56,49 @@ def scan(
     if until is not None:
         rows = rows.filter(pl.col("slot_at") < until)
     return rows
+
+
+async def scan_all(
+    conn: Connection,
+    place: str,
+    table: Table = SAMPLES,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    project_id: UUID | None = None,
+) -> pl.LazyFrame:
+    """Return the rows of database and archive as one, each slot once; as `scan` in all else.
+
+    What the database has is read at once and held in memory (about 120 bytes a row), so say what is
+    wanted of it; files are read when the frame is collected.
+
+    Args:
+        conn: Connection, not in a transaction.
+        place: As for `scan`.
+        table: As for `scan`.
+        since: As for `scan`.
+        until: As for `scan`.
+        project_id: Only this project; None: all.
+
+    Raises:
+        ArchiveError: There is no archive, or its manifest cannot be read.
+    """
+    # In this order: what is archived and dropped meanwhile is in the manifest then.
+    hot = await _read_hot(conn, table, since or BEGIN, until or END, project_id)
+    cold = await asyncio.to_thread(scan, place, table, since, until)
+    if project_id is not None:
+        cold = cold.filter(pl.col("project_id") == str(project_id))
+    return pl.concat([hot, cold.join(hot.select(KEY), on=KEY, how="anti")])
+
+
+async def _read_hot(
+    conn: Connection, table: Table, since: datetime, until: datetime, project_id: UUID | None
+) -> pl.LazyFrame:
+    lots = [table.schema.to_frame()]
+
+    async def take(text: bytes) -> None:
+        lots.append(await asyncio.to_thread(shape, table, text))
+
+    async with conn.transaction():
+        await conn.execute(query("archive.set_up"), WAIT)
+        await extract(conn, table, since, until, take, project_id=project_id)
+    return pl.concat(lots).lazy()

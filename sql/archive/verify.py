@@ -15,13 +15,27 @@ from sql.archive.store import Store
 from sql.archive.write import decode
 
 
+def read_sound(store: Store, part: Part) -> bytes:
+    """Return the content of a part.
+
+    Raises:
+        ArchiveError: It is missing or not the file that was written; the text names it.
+    """
+    content = store.read(part.path)
+    if content is None:
+        raise ArchiveError(f"{part.path} is missing")
+    if hashlib.sha256(content).hexdigest() != part.sha256:
+        raise ArchiveError(f"{part.path} is damaged: it is not the file that was written")
+    return content
+
+
 def read_part(store: Store, part: Part) -> pl.DataFrame:
     """Return the rows of a part.
 
     Raises:
         ArchiveError: It is missing or not the file that was written; the text names it.
     """
-    return decode(_read_sound(store, part))
+    return decode(read_sound(store, part))
 
 
 def check_part(store: Store, part: Part) -> None:
@@ -30,7 +44,7 @@ def check_part(store: Store, part: Part) -> None:
     Raises:
         ArchiveError: It does not; the text names it.
     """
-    file = io.BytesIO(_read_sound(store, part))
+    file = io.BytesIO(read_sound(store, part))
     rows = pl.scan_parquet(file)
     if rows.collect_schema() != part.table.schema:
         raise ArchiveError(f"{part.path} has other columns than it should")
@@ -56,12 +70,3 @@ def find_strays(store: Store, parts: Sequence[Part]) -> list[str]:
     known = {part.path for part in parts}
     found = (path for table in TABLES for path in store.find(table.folder))
     return [path for path in found if path not in known]
-
-
-def _read_sound(store: Store, part: Part) -> bytes:
-    content = store.read(part.path)
-    if content is None:
-        raise ArchiveError(f"{part.path} is missing")
-    if hashlib.sha256(content).hexdigest() != part.sha256:
-        raise ArchiveError(f"{part.path} is damaged: it is not the file that was written")
-    return content

@@ -70,7 +70,7 @@ def write_lot(
 
 def _write(store: Store, table: Table, rows: pl.DataFrame, origin: Origin, number: int) -> Part:
     """Write rows of one day as a part."""
-    content = _encode(table, rows)
+    content = _encode(table, rows, origin)
     slots = rows["slot_at"]
     path = name_part(table, slots[0], origin.chunk, number)
     store.write(path, content)
@@ -97,14 +97,19 @@ def decode(content: bytes | None) -> pl.DataFrame:
     return pl.read_parquet(io.BytesIO(content), hive_partitioning=False)
 
 
-def _encode(table: Table, rows: pl.DataFrame) -> bytes:
+def _encode(table: Table, rows: pl.DataFrame, origin: Origin) -> bytes:
     file = io.BytesIO()
     rows.write_parquet(
         file,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
         row_group_size=ROW_GROUP_ROWS,
-        metadata={"seqpulse.table": table.folder, "seqpulse.version": str(VERSION)},
+        metadata={
+            "seqpulse.table": table.folder,
+            "seqpulse.version": str(VERSION),
+            "seqpulse.database": str(origin.database),
+            "seqpulse.archived_at": origin.at.isoformat(),
+        },
     )
     return file.getvalue()
 

@@ -29,13 +29,13 @@ SELECT timestamptz_send(slot_at) AS slot_at, timestamptz_send(collected_at) AS c
        project_id, env, deployment_id, phase, sequence_index, requests_per_sec, latency_p95,
        error_rate, cpu_usage, memory_usage, extra
   FROM metric_samples
- WHERE slot_at >= $1 AND slot_at < $2
+ WHERE slot_at >= $1 AND slot_at < $2 AND ($3::uuid IS NULL OR project_id = $3)
 
 -- name: read_missed
 SELECT timestamptz_send(slot_at) AS slot_at, timestamptz_send(missed_at) AS missed_at,
        project_id, env, deployment_id, phase, sequence_index, code, detail
   FROM missed_slots
- WHERE slot_at >= $1 AND slot_at < $2
+ WHERE slot_at >= $1 AND slot_at < $2 AND ($3::uuid IS NULL OR project_id = $3)
 
 -- name: count_samples
 SELECT count(*) FROM metric_samples WHERE slot_at >= $1 AND slot_at < $2
@@ -100,3 +100,7 @@ SELECT slot_at, missed_at, project_id, env, deployment_id, phase, sequence_index
  WHERE project_id IN (SELECT id FROM owners)
  ORDER BY project_id, env, slot_at
 ON CONFLICT (project_id, env, slot_at) DO NOTHING
+
+-- name: dropped
+-- What was dropped after all of it had been found in the archive.
+SELECT chunk, range_start AS since, range_end AS until, rows FROM archived_chunks ORDER BY 2, 1

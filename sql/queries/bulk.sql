@@ -8,7 +8,8 @@ SELECT now(), samples_since FROM history_edges
 -- The lock keeps the project from being deleted before its rows are there to be found.
 -- What is too old to be kept is left out, and who writes into hours that are closed notes them, so
 -- that they are rolled up again (see sql/rollups.py); here and below. The order is that of COPY,
--- whatever the database's own: else two writers would wait for each other.
+-- whatever the database's own: else two writers would wait for each other. What the baseline missed
+-- and somebody brings is not missed any more; who else brings it just now does that, too.
 WITH owner AS MATERIALIZED (
     SELECT id FROM projects WHERE id = $1 FOR KEY SHARE
 ), given AS MATERIALIZED (
@@ -22,6 +23,16 @@ WITH owner AS MATERIALIZED (
     SELECT DISTINCT owner.id, env, time_bucket('1 hour', slot_at)
       FROM owner, given
      WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
+), found AS (
+    DELETE FROM missed_slots AS m
+     USING (SELECT m.project_id, m.env, m.slot_at
+              FROM missed_slots AS m
+             WHERE m.project_id = $1 AND m.phase IS NULL
+               AND m.slot_at >= (SELECT min(slot_at) FROM given)
+               AND m.slot_at <= (SELECT max(slot_at) FROM given)
+               AND (m.env, m.slot_at) IN (SELECT env, slot_at FROM given)
+               FOR UPDATE SKIP LOCKED) AS f
+     WHERE m.project_id = f.project_id AND m.env = f.env AND m.slot_at = f.slot_at
 )
 INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
                             cpu_usage, memory_usage, extra)
@@ -53,6 +64,16 @@ WITH owner AS MATERIALIZED (
     SELECT DISTINCT owner.id, env, time_bucket('1 hour', slot_at)
       FROM owner, incoming_samples
      WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
+), found AS (
+    DELETE FROM missed_slots AS m
+     USING (SELECT m.project_id, m.env, m.slot_at
+              FROM missed_slots AS m
+             WHERE m.project_id = $1 AND m.phase IS NULL
+               AND m.slot_at >= (SELECT min(slot_at) FROM incoming_samples)
+               AND m.slot_at <= (SELECT max(slot_at) FROM incoming_samples)
+               AND (m.env, m.slot_at) IN (SELECT env, slot_at FROM incoming_samples)
+               FOR UPDATE SKIP LOCKED) AS f
+     WHERE m.project_id = f.project_id AND m.env = f.env AND m.slot_at = f.slot_at
 )
 INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
                             cpu_usage, memory_usage, extra)
@@ -69,6 +90,16 @@ WITH owner AS MATERIALIZED (
     SELECT DISTINCT owner.id, env, time_bucket('1 hour', slot_at)
       FROM owner, incoming_samples
      WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
+), found AS (
+    DELETE FROM missed_slots AS m
+     USING (SELECT m.project_id, m.env, m.slot_at
+              FROM missed_slots AS m
+             WHERE m.project_id = $1 AND m.phase IS NULL
+               AND m.slot_at >= (SELECT min(slot_at) FROM incoming_samples)
+               AND m.slot_at <= (SELECT max(slot_at) FROM incoming_samples)
+               AND (m.env, m.slot_at) IN (SELECT env, slot_at FROM incoming_samples)
+               FOR UPDATE SKIP LOCKED) AS f
+     WHERE m.project_id = f.project_id AND m.env = f.env AND m.slot_at = f.slot_at
 )
 INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
                             cpu_usage, memory_usage, extra)

@@ -32,7 +32,8 @@ SELECT count(*)
 SELECT set_config('lock_timeout', $1, true)
 
 -- name: forget_profiles
--- What verdicts were made with stays as long as they do.
+-- What verdicts were made with stays as long as they do; so does what was known when a deployment
+-- that is held was judged (see `windows.profiles`), whether its policy used it or not.
 WITH forgotten AS (
     DELETE FROM service_profiles AS p
      WHERE p.until < $1
@@ -41,6 +42,16 @@ WITH forgotten AS (
                          JOIN verdicts AS v ON v.deployment_id = d.id
                         WHERE d.project_id = p.project_id AND d.env = p.env
                           AND v.profile_until = p.until)
+       AND NOT EXISTS (SELECT
+                         FROM deployments AS d
+                        WHERE d.keep AND d.project_id = p.project_id AND d.env = p.env
+                          AND p.until = (SELECT max(o.until)
+                                           FROM service_profiles AS o
+                                          WHERE o.project_id = d.project_id AND o.env = d.env
+                                            AND o.until <= d.triggered_at
+                                            AND o.built_at <= d.finished_at
+                                                + make_interval(secs => (d.post_slots - 1)
+                                                                        * d.slot_seconds)))
     RETURNING 1
 )
 SELECT count(*) FROM forgotten

@@ -1,8 +1,14 @@
 -- name: missed
 -- $2 and $3 enclose the post windows, so that only the chunks in between are looked at.
+-- Those of held deployments may be left as copies only.
 SELECT deployment_id, code, count(*) AS slots
-  FROM missed_slots
- WHERE deployment_id = ANY($1::uuid[]) AND phase = 'post' AND slot_at BETWEEN $2 AND $3
+  FROM (SELECT deployment_id, code, slot_at
+          FROM missed_slots
+         WHERE deployment_id = ANY($1::uuid[]) AND phase = 'post' AND slot_at BETWEEN $2 AND $3
+        UNION
+        SELECT deployment_id, code, slot_at
+          FROM kept_missed
+         WHERE held_for = ANY($1::uuid[]) AND deployment_id = held_for AND phase = 'post') AS m
  GROUP BY deployment_id, code
 
 -- name: levels

@@ -9,7 +9,7 @@ SELECT array_agg(id::text) AS deployment_id,
        string_agg(int2send(post_slots), NULL) AS post_slots,
        string_agg(float8send(slot_seconds), NULL) AS slot_seconds,
        array_agg(settled) AS settled,
-       array_agg(extended_at IS NOT NULL) AS extended,
+       array_agg(extended_at IS NOT NULL) AS extended, array_agg(keep) AS held,
        string_agg(timestamptz_send(now()), NULL) AS as_of
   FROM (SELECT d.*, NOT EXISTS (SELECT FROM scheduled_jobs AS j
                                  WHERE j.deployment_id = d.id AND j.phase = 'post') AS settled

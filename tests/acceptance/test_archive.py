@@ -93,6 +93,25 @@ async def test_the_way_of_an_operator(
     assert seqpulse("run").stdout == ""  # they stay for a week
 
 
+async def test_a_lost_manifest_is_made_anew(
+    conn: Connection, seqpulse: Seqpulse, project_id: UUID, tmp_path: Path
+) -> None:
+    assert seqpulse("run").returncode == 0
+    (tmp_path / "archive" / MANIFEST).unlink()
+    assert "seqpulse archive rebuild" in seqpulse("run").stderr
+    done = seqpulse("rebuild")
+    assert (done.returncode, done.stdout) == (0, "0 files known, 4 added with 240 rows\n")
+    assert seqpulse("verify").stdout == "4 files sound, 0 not\n"
+    next((tmp_path / "archive").glob("samples/day=2026-01-02/*")).unlink()
+    (tmp_path / "archive" / MANIFEST).unlink()
+    less = seqpulse("rebuild")
+    assert less.returncode == 3
+    assert less.stdout.splitlines() == [
+        "samples of 2026-01-01 .. 2026-01-08: 120 rows were archived, 60 are there",
+        "0 files known, 3 added with 180 rows",
+    ]
+
+
 async def test_a_damaged_file_is_named_by_verify_and_by_run(
     conn: Connection, seqpulse: Seqpulse, project_id: UUID, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,9 @@ import pytest
 from analytics import policy
 from core.database import Connection, Pool
 from scheduler import judging
+from sql.archive import expire
+from sql.archive.store import Folder
+from tests.history import SETTLE
 
 GENERATE = (Path(__file__).parents[1] / "integration/many_deployments.sql").read_text()
 
@@ -61,6 +65,23 @@ async def test_the_policy_on_record_changes_nothing_and_another_one_does(
     assert await conn.fetch("SELECT * FROM verdicts ORDER BY deployment_id") == record
 
 
+async def test_the_past_is_found_in_the_archive(url: str, conn: Connection, tmp_path: Path) -> None:
+    identity = await conn.fetchval("SELECT id FROM deployments ORDER BY finished_at LIMIT 1")
+    lone = seqpulse(url, "judge", str(identity), "--policy", "reference-v2").stdout
+    await conn.execute(SETTLE)
+    await expire.run(conn, Folder(tmp_path), datetime(2026, 6, 1, tzinfo=UTC), timedelta())
+    gone = seqpulse(url, "replay", "--policy", "reference-v2")
+    assert gone.returncode == 0
+    assert "0 differ" not in gone.stdout
+    same = seqpulse(url, "replay", "--policy", "reference-v2", "--url", str(tmp_path))
+    assert same.returncode == 0, same.stderr
+    assert "reference-v2: 40 deployments" in same.stdout
+    assert "\n0 differ" in same.stdout
+    asked = ("judge", str(identity), "--policy", "reference-v2", "--url", str(tmp_path))
+    assert seqpulse(url, *asked).stdout == lone
+    assert seqpulse(url, *asked[:-2]).stdout != lone
+
+
 async def test_results_are_written_in_three_formats(
     url: str, conn: Connection, tmp_path: Path
 ) -> None:
@@ -94,6 +115,8 @@ async def test_a_policy_from_a_file_and_a_time_can_be_given(url: str, tmp_path: 
         (["replay", "--policy", "slo", "--project", "nobody"], "no project nobody"),
         (["replay", "--policy", "slo", "--out", "x.xlsx"], ".parquet"),
         (["replay", "--policy", "/nowhere/p.toml"], "p.toml"),
+        (["replay", "--policy", "slo", "--archive"], "SEQPULSE_ARCHIVE_URL"),
+        (["replay", "--policy", "slo", "--url", "/nowhere"], "there is no archive in /nowhere"),
         (["judge", "00000000-0000-0000-0000-000000000001"], "no finished deployment"),
     ],
 )

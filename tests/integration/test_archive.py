@@ -252,6 +252,26 @@ async def test_nobody_adds_a_row_between_reading_and_dropping(
     assert archived(store.root).equals(both)
 
 
+async def test_slots_of_today_are_stored_while_a_chunk_is_archived(
+    conn: Connection, pool: Pool, project: Project, store: Folder
+) -> None:
+    """However long an upload takes."""
+    await fill(conn, [project.id], [0, 37])
+    stored_meanwhile: list[bool] = []
+
+    async def add() -> None:
+        await writer.execute("SET lock_timeout = '50ms'")
+        await fill(writer, [OTHER], [37])  # into a chunk that is there
+        await fill(writer, [OTHER], [47])  # and into a new one
+        stored_meanwhile.append(True)
+
+    async with pool.acquire() as writer:
+        outcomes = await run(conn, Busy(store.root, add, times=1))
+    assert fates(outcomes) == ["dropped", "dropped"]
+    assert stored_meanwhile == [True]
+    assert len(await stored(conn)) == 180
+
+
 async def test_rows_that_are_not_committed_yet_are_waited_for(
     conn: Connection, pool: Pool, project: Project, store: Folder
 ) -> None:

@@ -105,6 +105,39 @@ async def test_a_known_slot_keeps_what_it_has(pusher: Pusher, conn: Connection) 
     assert await conn.fetchval("SELECT latency_p95 FROM metric_samples") == 50.5
 
 
+MISS = """
+INSERT INTO missed_slots (slot_at, project_id, env, phase, code, detail)
+SELECT $1::timestamptz - i * interval '1 second', $2, env, CASE WHEN i = 3 THEN 'post' END,
+       'timeout', ''
+  FROM generate_series(1, 5) AS i, unnest(ARRAY['prod', 'test']) AS env
+"""
+
+
+LEFT = """
+SELECT extract(epoch FROM $1::timestamptz - slot_at)::integer
+  FROM missed_slots WHERE project_id = $2 AND env = 'prod' ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("way", [bulk.COPY_FROM, 4])
+async def test_what_was_missed_and_is_brought_is_not_missed_any_more(
+    conn: Connection, project: Project, way: int
+) -> None:
+    """Else it would count as collected and as missed. The slot of a deployment stays missed."""
+    await conn.execute(MISS, NOW, project.id)
+    await conn.execute(MISS, NOW, uuid4())
+    moments = [NOW - timedelta(seconds=step) for step in range(way)]
+    columns = {"slot_at": moments, "env": ["prod"] * way, **dict.fromkeys(METRICS, 0.5)}
+    rows = pl.DataFrame({**columns, "extra": None}, schema=bulk.ROWS)
+    for _ in range(2):  # new, then known
+        await bulk.write(conn, project.id, rows)
+        left = await conn.fetch(LEFT, NOW, project.id)
+        assert [row[0] for row in left] == [
+            step for step in range(1, 6) if step == 3 or step >= way
+        ]
+        assert await conn.fetchval("SELECT count(*) FROM missed_slots") == len(left) + 5 + 10
+
+
 async def test_of_two_rows_of_one_slot_in_one_push_one_counts(pusher: Pusher) -> None:
     answer = await pusher.push([row(), row()])
     assert (answer.json()["stored"], answer.json()["known"]) == (1, 1)
