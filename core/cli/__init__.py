@@ -16,6 +16,7 @@ from core.cli import (
     judge,
     projects,
     replay,
+    roles,
     search,
     secrets,
     serve,
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+db.app.command("roles")(roles.run)
 app.add_typer(db.app, name="db")
 app.add_typer(archive.app, name="archive")
 app.add_typer(projects.app, name="projects")
