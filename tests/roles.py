@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from core.database import connect
 from sql import roles
 
-PASSWORD: Final = "p'assword of the tests"  # noqa: S105
+PASSWORD: Final = "p'assword of the tests"
 ANALYST: Final = "seqpulse_analyst"
 GRAFANA: Final = "seqpulse_grafana"
 
