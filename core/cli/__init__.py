@@ -9,6 +9,7 @@ import typer
 
 from core.cli import (
     archive,
+    backup,
     db,
     demo,
     history,
@@ -32,6 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 db.app.command("roles")(roles.run)
+db.app.command("dump")(backup.dump)
+db.app.command("restore")(backup.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(archive.app, name="archive")
 app.add_typer(projects.app, name="projects")

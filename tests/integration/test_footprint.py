@@ -85,7 +85,9 @@ def test_a_plan_tells_why_and_who_waits() -> None:
     lines = footprint.describe(
         [
             Migration(4, "colour", "-- Doors have\n-- a colour.\n\nALTER TABLE doors ADD c text"),
-            Migration(5, "index", f"{migrate.NO_TRANSACTION}\n-- Fast.\nCREATE INDEX i ON doors (c)"),
+            Migration(
+                5, "index", f"{migrate.NO_TRANSACTION}\n-- Fast.\nCREATE INDEX i ON doors (c)"
+            ),
             Migration(6, "new", "-- New.\nCREATE TABLE gates ()"),
         ]
     )

@@ -78,8 +78,7 @@ async def url(server_url: str) -> AsyncIterator[str]:
 async def everything(conn: Connection, columns: dict[str, str]) -> dict[str, list[str]]:
     return {
         table: sorted(
-            row["row"]
-            for row in await conn.fetch(f"SELECT ROW({names})::text AS row FROM {table}")
+            row["row"] for row in await conn.fetch(f"SELECT ROW({names})::text AS row FROM {table}")
         )
         for table, names in columns.items()
     }
@@ -177,8 +176,8 @@ async def test_a_database_in_use_is_migrated_and_nobody_waits_for_long(url: str)
         await reach(lambda now: all(n > m for n, m in zip(now, seen, strict=True)), counts)
     stop.set()
     await asyncio.gather(*writers)
-    assert await conn.fetchval("SELECT count(*) FROM metric_samples WHERE env = 'busy'") == (
-        counts[0]
+    assert (
+        await conn.fetchval("SELECT count(*) FROM metric_samples WHERE env = 'busy'") == (counts[0])
     )
     for each in (conn, reader, watcher):
         await each.close()
