@@ -6,6 +6,7 @@ told before and after, and the sessions between must be fresh ones, so each step
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from dataclasses import dataclass
@@ -86,8 +87,7 @@ async def restore(url: str, programs: Programs, file: Path) -> None:
         ConflictError: The database is not empty.
         DatabaseError: It cannot be done, or this server cannot work with what came.
     """
-    if not file.is_file():
-        raise InvalidInputError(f"there is no file {file}")
+    source = await asyncio.to_thread(_locate, file)
     conn = await connect(url)
     try:
         if not await conn.fetchval(query("backup.is_empty")):
@@ -98,7 +98,7 @@ async def restore(url: str, programs: Programs, file: Path) -> None:
     await _run_alone(url, "backup.begin")
     try:
         options = ("--single-transaction", "--no-owner", "--no-privileges", "--format=custom")
-        programs.run("pg_restore", url, *options, str(file.absolute()))
+        await asyncio.to_thread(programs.run, "pg_restore", url, *options, source)
     finally:
         await _run_alone(url, "backup.end")
     await _run_alone(url, "backup.analyze")
@@ -107,6 +107,12 @@ async def restore(url: str, programs: Programs, file: Path) -> None:
         await edition.find(conn)
     finally:
         await conn.close()
+
+
+def _locate(file: Path) -> str:
+    if not file.is_file():
+        raise InvalidInputError(f"there is no file {file}")
+    return str(file.absolute())
 
 
 async def _run_alone(url: str, name: str) -> None:

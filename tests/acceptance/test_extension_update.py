@@ -8,87 +8,29 @@ to open sessions is real: each of them is ended at its next use of the extension
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from core import settings as configuration
 from core.database import connect
 from demo.stage import environment
 from sql import embedded, migrate
-from sql.embedded.install import BUILD, MAJOR, find_installation
 from sql.embedded.psql import execute
 from sql.texts import query
 from tests.acceptance.installation import Installation
 from tests.acceptance.test_sdk import verdict_of
+from tests.programs import Programs, copy_programs
 
 POOL = 10
 """Connections of the API."""
-EXTENSIONS = f"usr/share/postgresql/{MAJOR}/extension"
-LIBRARIES = f"usr/lib/postgresql/{MAJOR}/lib"
-
-
-def link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
-
-
-def rewrite(source: Path, target: Path, *changes: tuple[str, str]) -> None:
-    """Write `target` as `source` with some texts changed; it may be a link to that."""
-    content = source.read_bytes()
-    for old, new in changes:
-        assert old.encode() in content
-        content = content.replace(old.encode(), new.encode())
-    target.unlink(missing_ok=True)
-    target.write_bytes(content)
-
-
-class Programs:
-    """A copy of the private installation that can be given another version of the extension."""
-
-    def __init__(self, cache_dir: Path, original: Path) -> None:
-        self.cache_dir = cache_dir
-        self.root = cache_dir / BUILD
-        shutil.copytree(original, self.root, symlinks=True, copy_function=link)
-        manifest = self.root / "manifest.json"
-        rewrite(manifest, manifest, (str(original), str(self.root)))
-
-    def bring_next_version(self) -> tuple[str, str]:
-        """Put the next version beside the present one, as a package would; return both."""
-        folder, libraries = self.root / EXTENSIONS, self.root / LIBRARIES
-        control = folder / "timescaledb.control"
-        present = control.read_text().partition("default_version = '")[2].partition("'")[0]
-        series, _, last = present.rpartition(".")
-        before, following = f"{series}.{int(last) - 1}", f"{series}.{int(last) + 1}"
-        assert len(following) == len(present)  # or the library would break
-        library = libraries / f"timescaledb-{present}.so"
-        rewrite(library, libraries / f"timescaledb-{following}.so", (present, following))
-        rewrite(
-            folder / f"timescaledb--{before}--{present}.sql",
-            folder / f"timescaledb--{present}--{following}.sql",
-            (present, following),
-            (before, present),
-        )
-        rewrite(control, control, (present, following))
-        return present, following
 
 
 @pytest.fixture
 def programs() -> Iterator[Programs]:
-    original = find_installation(configuration.load().cache_dir)
-    if original is None:
-        pytest.skip("there is no private server on this machine (seqpulse db start)")
-    folder = Path(tempfile.mkdtemp(prefix="seqpulse-update-"))
-    folder.chmod(0o755)  # the server runs under another account when we are root
-    yield Programs(folder, original)
-    shutil.rmtree(folder, ignore_errors=True)
+    with copy_programs() as programs:
+        yield programs
 
 
 async def test_processes_carry_on_after_an_update_of_the_extension(
