@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -267,15 +268,17 @@ async def test_nobody_else_is_ended(conn: Connection, url: str, analyst: Connect
     await other.close()
 
 
+@pytest.mark.parametrize("archived", [False, True])
 async def test_processes_keep_house_without_owning_anything(
-    conn: Connection, url: str, project: Project
+    conn: Connection, url: str, project: Project, tmp_path: Path, archived: bool
 ) -> None:
     now = await bulk.read_clock(conn)
     await edition.reconcile(conn, Retention(archived=True))
     await Ledger(conn).add(project.id, minutes(now - timedelta(days=40), 41 * 24, 60))
-    rules = Rules(retention=Retention())
+    folder = str(tmp_path) if archived else None
+    rules = Rules(retention=Retention(archived=archived), archive=folder)
     assert await house.keep(url_as(url, roles.APP), rules)
-    if await edition.find(conn) is edition.Edition.APACHE:
+    if archived or await edition.find(conn) is edition.Edition.APACHE:
         assert (await samples.list_chunks(conn, "metric_samples"))[0][1] > now - timedelta(days=30)
     worker = await connect(url_as(url, roles.APP))
     for attack in ("DROP TABLE verdicts", "ALTER TABLE verdicts ADD x int", "CREATE TABLE mine ()",
