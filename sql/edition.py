@@ -16,7 +16,7 @@ import structlog
 
 from core.database import Connection
 from core.errors import DatabaseError
-from sql import migrate, retention, roles, rollups
+from sql import migrate, retention, roles, rollups, teams
 from sql.retention import Retention
 from sql.samples import SLOTS
 from sql.texts import query
@@ -92,6 +92,7 @@ async def reconcile(conn: Connection, keep: Retention) -> Edition:
         if not await conn.fetchval(query("edition.is_ours")):
             log.info("reconcile_left_to_owner")  # who runs `seqpulse migrate`
             return edition
+        await teams.build_missing_views(conn)
         try:
             for table in SLOTS:
                 await _set_chunk_interval(conn, table, keep.chunk)

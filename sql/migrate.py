@@ -26,7 +26,7 @@ import structlog
 
 from core.database import Connection
 from core.errors import DatabaseError, MigrationError
-from sql import locks, retention
+from sql import locks, retention, teams
 from sql.retention import Patience
 from sql.texts import FOLDER, query
 
@@ -111,6 +111,8 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
         await ensure_extension(connection)
         await connection.execute(query("migrations.create_ledger"))
         todo = await pending(connection, migrations)
+        if todo:
+            await teams.drop_views(connection)
         for migration in todo:
             await _apply(connection, migration)
             log.info("migration_applied", version=migration.version, name=migration.name)

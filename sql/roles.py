@@ -19,6 +19,7 @@ from core.database import Connection
 from core.errors import ConflictError, InvalidInputError
 from sql.texts import query
 
+NO_SCHEMA: Final = "the database has no schema yet: run `seqpulse migrate` first"
 ITERATIONS: Final = 4096
 """Of a password's hash, as PostgreSQL does it by itself."""
 
@@ -61,6 +62,8 @@ READERS: Final = (
     Reader("seqpulse_grafana", seconds=30, connections=20, temp_file_limit="512MB"),
     Reader("seqpulse_analyst", seconds=300, connections=10, temp_file_limit="2GB"),
 )
+TEAM: Final = Reader("seqpulse_team_", seconds=60, connections=10, temp_file_limit="512MB")
+"""Any role whose name begins so; see `sql.teams`."""
 NAMES: Final = (APP, *(reader.name for reader in READERS))
 
 
@@ -77,7 +80,7 @@ async def write_script(conn: Connection, passwords: Mapping[str, str]) -> list[s
     """
     place = await conn.fetchrow(query("roles.place"))
     if place is None:
-        raise ConflictError("the database has no schema yet: run `seqpulse migrate` first")
+        raise ConflictError(NO_SCHEMA)
     names = {**place, "workers": f"{APP}, {place['owner']}"}
     connections = {APP: APP_CONNECTIONS, **{each.name: each.connections for each in READERS}}
     script = []
@@ -89,8 +92,10 @@ async def write_script(conn: Connection, passwords: Mapping[str, str]) -> list[s
             verifier = hide_password(passwords[role])
             script.append(query("roles.set_password").format(role=role, verifier=verifier))
     for reader in READERS:
-        for name, value in reader.settings.items():
-            script.append(query("roles.set").format(role=reader.name, name=name, value=value))
+        script += [
+            query("roles.set").format(role=reader.name, name=name, value=value)
+            for name, value in reader.settings.items()
+        ]
         script.append(query("roles.read").format(role=reader.name, **names))
     script.append(query("roles.work").format(role=APP, **names))
     watched = ", ".join(reader.name for reader in READERS)
@@ -99,6 +104,32 @@ async def write_script(conn: Connection, passwords: Mapping[str, str]) -> list[s
     script.append(query("roles.close_public").format(**names))
     dangerous = query("roles.dangerous")
     script.append(query("roles.close_functions").format(dangerous=dangerous, **names))
+    return script
+
+
+async def write_reader(conn: Connection, role: str, password: str | None) -> list[str]:
+    """Return the statements that make the role of a team; what it sees is `sql.teams`'s to say."""
+    place = await conn.fetchrow(query("roles.place"))
+    if place is None:
+        raise ConflictError(NO_SCHEMA)
+    script = [
+        query("roles.create").format(role=role),
+        query("roles.log_in").format(role=role, connections=TEAM.connections),
+        query("roles.connect").format(role=role, **place),
+        query("teams.open").format(role=role, **place),
+    ]
+    script += [
+        query("roles.set").format(role=role, name=name, value=value)
+        for name, value in TEAM.settings.items()
+    ]
+    script += [
+        query("roles.watch").format(readers=role, watcher=watcher)
+        for watcher in dict.fromkeys((APP, place["owner"]))
+    ]
+    if password is not None:
+        script.append(
+            query("roles.set_password").format(role=role, verifier=hide_password(password))
+        )
     return script
 
 
@@ -119,7 +150,8 @@ async def find_doors(conn: Connection) -> list[str]:
     Readers that do not exist can do nothing.
     """
     text = query("roles.doors").replace("{dangerous}", query("roles.dangerous"))
-    return [row["door"] for row in await conn.fetch(text, [reader.name for reader in READERS])]
+    names = [reader.name for reader in READERS]
+    return [row["door"] for row in await conn.fetch(text, names, f"{TEAM.name}%")]
 
 
 async def close_job_api(conn: Connection) -> None:
@@ -127,7 +159,7 @@ async def close_job_api(conn: Connection) -> None:
     await conn.execute(query("roles.close_job_api"))
 
 
-async def end_overdue(conn: Connection, readers: Sequence[Reader] = READERS) -> int:
+async def end_overdue(conn: Connection, readers: Sequence[Reader] = (*READERS, TEAM)) -> int:
     """End sessions of readers with a transaction that has lasted for too long; return how many.
 
     Args:

@@ -369,6 +369,14 @@ CREATE TABLE targets (
     CONSTRAINT targets_source CHECK ((source = ANY (ARRAY['seqpulse'::text, 'prometheus'::text])))
 );
 
+CREATE TABLE team_projects (
+    team text NOT NULL,
+    project_id uuid NOT NULL,
+    CONSTRAINT team_projects_pkey PRIMARY KEY (team, project_id),
+    CONSTRAINT team_projects_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE,
+    CONSTRAINT team_projects_team_check CHECK ((team ~ '^[a-z][a-z0-9_]{0,39}$'::text))
+);
+
 CREATE UNLOGGED TABLE turns (
     project_id uuid NOT NULL,
     env text NOT NULL,
@@ -1257,6 +1265,7 @@ COMMENT ON COLUMN targets.header_encrypted IS 'A header that proves who we are: 
 COMMENT ON COLUMN targets.failures IS 'Slots missed in a row, of any phase';
 COMMENT ON COLUMN targets.last_code IS 'Why the last of them was missed';
 COMMENT ON COLUMN targets.rests_until IS 'The continuous baseline is not read before this moment';
+COMMENT ON TABLE team_projects IS 'Which projects the role seqpulse_team_<team> sees in schema team';
 COMMENT ON TABLE turns IS 'When each target was last read by any worker, latest first';
 COMMENT ON TABLE used_nonces IS 'Signed reads of /ds-metrics; each nonce counts once';
 COMMENT ON TABLE verdicts IS 'What the judge said of a deployment';

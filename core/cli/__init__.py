@@ -33,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 db.app.command("roles")(roles.run)
+db.app.command("team")(roles.team)
 db.app.command("dump")(backup.dump)
 db.app.command("restore")(backup.restore)
 app.add_typer(db.app, name="db")

@@ -11,7 +11,7 @@ from core.cli import wiring
 from core.database import Connection
 from core.errors import DatabaseError
 from core.settings import Settings
-from sql import migrate, roles
+from sql import migrate, roles, teams
 
 
 def run(
@@ -55,5 +55,24 @@ def run(
                 f"{'; '.join(doors)}: only an administrator can change this, by running what "
                 "`seqpulse db roles --print-sql` prints"
             )
+
+    wiring.with_connection(work)
+
+
+def team(
+    name: Annotated[str, typer.Argument(help="Of the team: small letters, digits, underscores.")],
+    projects: Annotated[
+        list[str] | None, typer.Argument(help="Names or ids of all projects it may see.")
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="SEQPULSE_TEAM_PASSWORD", help="Of its role.")
+    ] = None,
+) -> None:
+    """Let a team see exactly these projects, as role seqpulse_team_NAME, in schema team."""
+
+    async def work(conn: Connection, _settings: Settings) -> None:
+        await migrate.check(conn)
+        role = await teams.admit(conn, name, projects or [], password)
+        typer.echo(f"{role} sees {len(projects or [])} project(s) in schema team")
 
     wiring.with_connection(work)

@@ -64,3 +64,13 @@ CREATE FUNCTION drop_old_chunks(hypertable regclass, since timestamptz, until ti
     AS 'SELECT count(*) FROM drop_chunks($1, older_than => $3, newer_than => $2)';
 COMMENT ON FUNCTION drop_old_chunks IS 'Drops the chunks between two moments, for who may call it';
 REVOKE ALL ON FUNCTION drop_old_chunks FROM PUBLIC;
+
+-- Teams that may see some projects only (sql/teams.py); nobody does unless somebody is named here.
+CREATE TABLE team_projects (
+    team       text NOT NULL CHECK (team ~ '^[a-z][a-z0-9_]{0,39}$'),
+    project_id uuid NOT NULL REFERENCES projects ON DELETE CASCADE,
+    PRIMARY KEY (team, project_id)
+);
+COMMENT ON TABLE team_projects IS 'Which projects the role seqpulse_team_<team> sees in schema team';
+CREATE SCHEMA team;
+COMMENT ON SCHEMA team IS 'The views of schema report, row by row for whoever asks; empty without teams';

@@ -102,7 +102,7 @@ END $$
 WITH readers AS (
     SELECT oid, rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls
       FROM pg_roles
-     WHERE rolname = ANY($1::text[])
+     WHERE rolname = ANY($1::text[]) OR rolname LIKE $2
 )
 SELECT r.rolname || ' may call ' || p.oid::regprocedure AS door
   FROM readers AS r, pg_proc AS p
@@ -121,10 +121,13 @@ UNION ALL
 SELECT r.rolname || ' may read ' || c.oid::regclass
   FROM readers AS r, pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-   AND n.nspname NOT IN ('report', 'pg_catalog', 'information_schema')
+   AND n.nspname NOT IN ('report', 'team', 'pg_catalog', 'information_schema')
    AND n.nspname NOT LIKE ALL (ARRAY['\_timescaledb\_c%', 'timescaledb\_%', 'pg\_%'])
    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype = 'e')
    AND has_any_column_privilege(r.oid, c.oid, 'SELECT')
+UNION ALL
+SELECT r.rolname || ' may read what is not of its team' FROM readers AS r
+ WHERE r.rolname LIKE $2 AND has_schema_privilege(r.oid, 'report', 'USAGE')
 UNION ALL
 SELECT r.rolname || ' may change ' || c.oid::regclass
   FROM readers AS r, pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -146,6 +149,7 @@ SELECT rolname || ' has attributes of an administrator' FROM readers
 SELECT count(*) AS ended
   FROM (SELECT pg_terminate_backend(a.pid)
           FROM pg_stat_activity AS a
-          JOIN unnest($1::text[], $2::float8[]) AS r(role, seconds) ON r.role = a.usename
+          JOIN unnest($1::text[], $2::float8[]) AS r(role, seconds)
+            ON r.role = a.usename OR (r.role ~ '_$' AND starts_with(a.usename, r.role))
          WHERE a.datname = current_database() AND a.backend_type = 'client backend'
            AND a.xact_start < clock_timestamp() - make_interval(secs => r.seconds)) AS each
