@@ -19,7 +19,6 @@ from core.database import Connection
 from core.errors import ConflictError, InvalidInputError
 from sql.texts import query
 
-NO_SCHEMA: Final = "the database has no schema yet: run `seqpulse migrate` first"
 ITERATIONS: Final = 4096
 """Of a password's hash, as PostgreSQL does it by itself."""
 
@@ -78,59 +77,72 @@ async def write_script(conn: Connection, passwords: Mapping[str, str]) -> list[s
         ConflictError: The database has no schema yet.
         InvalidInputError: A password has characters beyond printable ASCII, or none.
     """
-    place = await conn.fetchrow(query("roles.place"))
-    if place is None:
-        raise ConflictError(NO_SCHEMA)
-    names = {**place, "workers": f"{APP}, {place['owner']}"}
-    connections = {APP: APP_CONNECTIONS, **{each.name: each.connections for each in READERS}}
-    script = []
-    for role in NAMES:
-        script.append(query("roles.create").format(role=role))
-        script.append(query("roles.log_in").format(role=role, connections=connections[role]))
-        script.append(query("roles.connect").format(role=role, **names))
-        if role in passwords:
-            verifier = hide_password(passwords[role])
-            script.append(query("roles.set_password").format(role=role, verifier=verifier))
+    place = await _find_place(conn)
+    script = _write_role(APP, APP_CONNECTIONS, {}, place, passwords.get(APP))
+    if place["owner"] != APP:
+        script.append(query("roles.work").format(role=APP, **place))
     for reader in READERS:
-        script += [
-            query("roles.set").format(role=reader.name, name=name, value=value)
-            for name, value in reader.settings.items()
-        ]
-        script.append(query("roles.read").format(role=reader.name, **names))
-    script.append(query("roles.work").format(role=APP, **names))
-    watched = ", ".join(reader.name for reader in READERS)
-    script += [query("roles.watch").format(readers=watched, watcher=each)
-               for each in dict.fromkeys((APP, place["owner"]))]  # fmt: skip
-    script.append(query("roles.close_public").format(**names))
-    dangerous = query("roles.dangerous")
-    script.append(query("roles.close_functions").format(dangerous=dangerous, **names))
+        given = passwords.get(reader.name)
+        script += _write_role(reader.name, reader.connections, reader.settings, place, given)
+        script.append(query("roles.read").format(role=reader.name, **place))
+        script += _let_watch(reader.name, place)
+    script.append(query("roles.close_public").format(**place))
+    script.append(
+        query("roles.close_functions").format(
+            dangerous=query("roles.dangerous"), workers=f"{APP}, {place['owner']}"
+        )
+    )
     return script
 
 
-async def write_reader(conn: Connection, role: str, password: str | None) -> list[str]:
-    """Return the statements that make the role of a team; what it sees is `sql.teams`'s to say."""
-    place = await conn.fetchrow(query("roles.place"))
-    if place is None:
-        raise ConflictError(NO_SCHEMA)
+async def write_team(conn: Connection, role: str, password: str | None) -> list[str]:
+    """Return the statements that make the role of a team, for which `seqpulse_app` must be there.
+
+    Raises:
+        ConflictError: The database has no schema yet.
+        InvalidInputError: The password has characters beyond printable ASCII, or none.
+    """
+    place = await _find_place(conn)
+    script = _write_role(role, TEAM.connections, TEAM.settings, place, password)
+    script.append(query("roles.read_as_team").format(role=role, **place))
+    return script + _let_watch(role, place)
+
+
+async def _find_place(conn: Connection) -> dict[str, str]:
+    """Return the names of the database and of the owner of its schema, quoted."""
+    row = await conn.fetchrow(query("roles.place"))
+    if row is None:
+        raise ConflictError("the database has no schema yet: run `seqpulse migrate` first")
+    return dict(row)
+
+
+def _write_role(
+    role: str,
+    connections: int,
+    settings: Mapping[str, str],
+    place: Mapping[str, str],
+    password: str | None,
+) -> list[str]:
+    """Return the statements that make a role that can log in."""
     script = [
         query("roles.create").format(role=role),
-        query("roles.log_in").format(role=role, connections=TEAM.connections),
+        query("roles.log_in").format(role=role, connections=connections),
         query("roles.connect").format(role=role, **place),
-        query("teams.open").format(role=role, **place),
     ]
     script += [
         query("roles.set").format(role=role, name=name, value=value)
-        for name, value in TEAM.settings.items()
-    ]
-    script += [
-        query("roles.watch").format(readers=role, watcher=watcher)
-        for watcher in dict.fromkeys((APP, place["owner"]))
+        for name, value in settings.items()
     ]
     if password is not None:
-        script.append(
-            query("roles.set_password").format(role=role, verifier=hide_password(password))
-        )
+        verifier = hide_password(password)
+        script.append(query("roles.set_password").format(role=role, verifier=verifier))
     return script
+
+
+def _let_watch(role: str, place: Mapping[str, str]) -> list[str]:
+    """Return the statements that let processes end the sessions of a role."""
+    watchers = dict.fromkeys((APP, place["owner"]))
+    return [query("roles.watch").format(role=role, watcher=watcher) for watcher in watchers]
 
 
 async def apply(conn: Connection, script: Sequence[str]) -> None:

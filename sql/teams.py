@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.database import Connection
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import ConflictError, InvalidInputError, NotFoundError
 from sql import roles
 from sql.texts import query
 
@@ -33,6 +33,7 @@ async def admit(
         password: Of the role; None: it keeps what it has.
 
     Raises:
+        ConflictError: There is no role for processes yet: `seqpulse db roles` makes it.
         InvalidInputError: The name is not of that form, or the password is odd.
         NotFoundError: There is no such project.
     """
@@ -43,11 +44,13 @@ async def admit(
     if unknown := [each for each in named if each not in known]:
         raise NotFoundError(f"no project {unknown[0]}")
     ids = [row["id"] for row in found]
+    if not await conn.fetchval(query("teams.app_exists"), roles.APP):
+        raise ConflictError("make the other roles first: seqpulse db roles")
     role = f"{PREFIX}{team}"
     async with conn.transaction():
         await conn.execute(query("teams.forget"), team, ids)
         await conn.execute(query("teams.note"), team, ids)
-        for statement in await roles.write_reader(conn, role, password):
+        for statement in await roles.write_team(conn, role, password):
             await conn.execute(statement)
         await build_missing_views(conn)
     return role

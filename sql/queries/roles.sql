@@ -35,6 +35,11 @@ GRANT USAGE ON SCHEMA report TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA report TO {role};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA report GRANT SELECT ON TABLES TO {role};
 
+-- name: read_as_team
+GRANT USAGE ON SCHEMA team TO {role};
+GRANT SELECT ON ALL TABLES IN SCHEMA team TO {role};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA team GRANT SELECT ON TABLES TO {role}
+
 -- name: work
 -- Processes read and write rows, and own nothing: they can neither change the schema nor say that
 -- it is another one than it is.
@@ -52,7 +57,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUEN
 
 -- name: watch
 -- Who is a member of a role sees its sessions and can end them.
-GRANT {readers} TO {watcher}
+GRANT {role} TO {watcher}
 
 -- name: close_functions
 -- What the server lets everybody call although it writes, waits or disturbs: large objects, advisory

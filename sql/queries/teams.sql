@@ -31,7 +31,5 @@ SELECT v.*
  WHERE v.project_id IN (SELECT t.project_id FROM team_projects AS t
                          WHERE 'seqpulse_team_' || t.team = current_user)
 
--- name: open
-GRANT USAGE ON SCHEMA team TO {role};
-GRANT SELECT ON ALL TABLES IN SCHEMA team TO {role};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA team GRANT SELECT ON TABLES TO {role}
+-- name: app_exists
+SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)

@@ -25,7 +25,8 @@ from sql.scratch import scratch_database
 from tests.integration.ledger import Ledger, minutes
 from tests.integration.test_judging import generate, judge_all
 
-LASTING = Retention(*[timedelta(days=3000)] * 4, compress_after=timedelta(days=3000))
+YEARS = timedelta(days=3000)
+LASTING = Retention(YEARS, YEARS, YEARS, YEARS, compress_after=YEARS)
 """Nothing goes by itself meanwhile, whatever the edition."""
 TABLES = """
 SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
