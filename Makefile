@@ -8,7 +8,7 @@ HEAVY := $(VENV)/.heavy
 CODE := analytics api core demo ingest scheduler sql
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test test-all java check lint format run bench lock clean
+.PHONY: help setup demo test test-all java check lint format schema run bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ lint: $(STAMP) ## format, lint, types and imports
 format: $(STAMP) ## rewrite the code in the house format
 	@$(BIN)/ruff check --fix-only $(CODE) tests
 	@$(BIN)/ruff format $(CODE) tests
+
+schema: $(STAMP) ## write sql/schema.sql anew, after a new migration
+	@$(BIN)/python -P -m sql.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
 
 run: $(STAMP) ## run SeqPulse on this machine: database, API and worker
 	@$(BIN)/seqpulse up

@@ -53,14 +53,14 @@ async def connect(
     url: str,
     *,
     application: str = APPLICATION_NAME,
-    command_timeout: float = 60,
+    command_timeout: float | None = 60,
 ) -> asyncpg.Connection:
     """Open one connection.
 
     Args:
         url: The database.
         application: What the server shows as the name of the application.
-        command_timeout: Seconds a statement may take.
+        command_timeout: Seconds a statement may take; None: as long as it likes.
 
     Raises:
         DatabaseError: The server cannot be reached or refuses us; the text carries no password.

@@ -19,7 +19,7 @@ from core.database import DATABASE_ERRORS, Connection, connect
 from core.errors import ConflictError, SeqPulseError
 from core.settings import Settings
 from scheduler import upkeep
-from sql import bulk, edition, holds, locks, retention, rollups
+from sql import bulk, edition, holds, locks, retention, roles, rollups
 from sql.archive import expire
 from sql.archive.expire import Outcome
 from sql.archive.store import open_store
@@ -89,6 +89,8 @@ async def keep(url: str, rules: Rules, *, tidies: bool = True) -> bool:
         try:
             if not await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
                 return False
+            if ended := await roles.end_overdue(conn):
+                log.warning("overdue_readers_ended", count=ended)
             await rollups.prepare(conn)
             now = await bulk.read_clock(conn)
             await rollups.roll(conn, now)

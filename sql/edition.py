@@ -16,7 +16,7 @@ import structlog
 
 from core.database import Connection
 from core.errors import DatabaseError
-from sql import migrate, retention, rollups
+from sql import migrate, retention, roles, rollups, teams
 from sql.retention import Retention
 from sql.samples import SLOTS
 from sql.texts import query
@@ -78,6 +78,7 @@ async def reconcile(conn: Connection, keep: Retention) -> Edition:
     """Make the server do what it can do by itself, as the settings say; again is as good as once.
 
     A table that is in use for too long stays as it is until the next time: nobody waits for us.
+    Without the rights of the tables' owner nothing changes either: `seqpulse migrate` has them.
 
     Returns:
         The edition.
@@ -87,6 +88,11 @@ async def reconcile(conn: Connection, keep: Retention) -> Edition:
     """
     async with migrate.alone(conn):
         edition = await find(conn)
+        await roles.close_job_api(conn)
+        if not await conn.fetchval(query("edition.is_ours")):
+            log.info("reconcile_left_to_owner")  # who runs `seqpulse migrate`
+            return edition
+        await teams.build_missing_views(conn)
         try:
             for table in SLOTS:
                 await _set_chunk_interval(conn, table, keep.chunk)

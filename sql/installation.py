@@ -27,6 +27,12 @@ async def check_key(conn: Connection, vault: Vault) -> None:
         )
 
 
+async def read_fingerprint(conn: Connection) -> bytes | None:
+    """Return the fingerprint of the master key a database goes with; None: no key was used yet."""
+    stored: bytes | None = await conn.fetchval(query("installation.key_digest"))
+    return stored
+
+
 def fingerprint(vault: Vault) -> bytes:
     """Return what a database remembers of its master key."""
     return vault.digest("fingerprint of the master key")

@@ -4,6 +4,9 @@ Every file runs in one transaction, together with its entry in `schema_migration
 first line is `-- migrate: no transaction` holds a single statement that cannot run in one; it must
 be one that can be repeated, for a failure may leave half of it behind.
 
+Tables in use are waited for in short turns, so that nobody has to wait behind a migration for long:
+a turn that gets no lock in time is undone and tried again later.
+
 Two processes may migrate at once: the second waits its turn by polling `pg_try_advisory_lock`.
 Waiting inside `pg_advisory_lock` would hold a snapshot and deadlock CREATE INDEX CONCURRENTLY.
 """
@@ -23,13 +26,16 @@ import structlog
 
 from core.database import Connection
 from core.errors import DatabaseError, MigrationError
-from sql import locks
+from sql import locks, retention, teams
+from sql.retention import Patience
 from sql.texts import FOLDER, query
 
 log = structlog.get_logger(__name__)
 
 NO_TRANSACTION = "-- migrate: no transaction"
 LOCK_TIMEOUT_SECONDS = 60.0
+PATIENCE = Patience(wait_seconds=0.2, attempts=120, pause_seconds=0.5)
+"""With the tables a migration changes: a minute and a half, most of it without a lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,11 @@ class Migration:
     version: int
     name: str
     text: str
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether it happens as a whole or not at all."""
+        return not self.text.startswith(NO_TRANSACTION)
 
     @property
     def checksum(self) -> str:
@@ -100,6 +111,8 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
         await ensure_extension(connection)
         await connection.execute(query("migrations.create_ledger"))
         todo = await pending(connection, migrations)
+        if todo:
+            await teams.drop_views(connection)
         for migration in todo:
             await _apply(connection, migration)
             log.info("migration_applied", version=migration.version, name=migration.name)
@@ -137,23 +150,44 @@ async def ensure_extension(connection: Connection) -> None:
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
+    name = f"{migration.version:04d}_{migration.name}"
     entry = (migration.version, migration.name, migration.checksum)
+    record = (query("migrations.record"), *entry)
     try:
-        if migration.text.startswith(NO_TRANSACTION):
-            await connection.execute(migration.text)
-            await connection.execute(query("migrations.record"), *entry)
+        if migration.in_transaction:
+            await retention.patiently(connection, PATIENCE, (migration.text,), record)
         else:
-            async with connection.transaction():
-                await connection.execute(migration.text)
-                await connection.execute(query("migrations.record"), *entry)
+            await _apply_in_pieces(connection, migration)
+            await connection.execute(*record)
+    except asyncpg.LockNotAvailableError as error:
+        raise MigrationError(
+            f"migration {name} waited for too long ({error}): somebody keeps a transaction open on "
+            "these tables. It changed nothing for good; end that session and run it again"
+        ) from error
     except asyncpg.PostgresError as error:
-        name = f"{migration.version:04d}_{migration.name}"
         left = (
-            "it ran outside a transaction: look at what it left behind"
-            if migration.text.startswith(NO_TRANSACTION)
-            else "it changed nothing"
+            "it changed nothing"
+            if migration.in_transaction
+            else "it ran outside a transaction: look at what it left behind"
         )
         raise MigrationError(f"migration {name} failed ({left}): {error}") from error
+
+
+async def _apply_in_pieces(connection: Connection, migration: Migration) -> None:
+    """Run a migration that cannot be undone as a whole; what a failed attempt left goes first."""
+    for left in reversed(range(PATIENCE.attempts)):
+        try:
+            await connection.execute(query("migrations.limit_wait"), PATIENCE.wait_seconds * 1000)
+            for index in await connection.fetch(query("migrations.unfinished_indexes")):
+                await connection.execute(query("migrations.drop_index").format(name=index["name"]))
+            await connection.execute(migration.text)
+            return
+        except asyncpg.LockNotAvailableError:
+            if not left:
+                raise
+            await asyncio.sleep(PATIENCE.pause_seconds)
+        finally:
+            await connection.execute(query("migrations.wait_freely"))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import typer
 
 from core.cli import (
     archive,
+    backup,
     db,
     demo,
     history,
@@ -16,6 +17,7 @@ from core.cli import (
     judge,
     projects,
     replay,
+    roles,
     search,
     secrets,
     serve,
@@ -30,6 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+db.app.command("roles")(roles.run)
+db.app.command("team")(roles.team)
+db.app.command("dump")(backup.dump)
+db.app.command("restore")(backup.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(archive.app, name="archive")
 app.add_typer(projects.app, name="projects")

@@ -25,7 +25,7 @@ from ingest.collector import Collector
 from ingest.turns import Turns
 from scheduler import house, tasks
 from scheduler import worker as loop
-from sql import edition, embedded, installation, retention
+from sql import edition, embedded, footprint, installation, retention
 from sql import migrate as migrations
 
 log = structlog.get_logger(__name__)
@@ -90,6 +90,9 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit 1 if the schema is not current.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Change nothing; tell what would run and who would wait.")
+    ] = False,
 ) -> None:
     """Bring the database schema up to this version."""
 
@@ -97,13 +100,17 @@ def migrate(
         if check:
             await migrations.check(conn)
             typer.echo("the schema is current")
+        elif plan:
+            todo = await migrations.pending(conn, migrations.shipped())
+            for line in footprint.describe(todo) or ["the schema is current"]:
+                typer.echo(line)
         else:
             count = await migrations.migrate(conn)
             await edition.reconcile(conn, retention.choose(settings))
             typer.echo(f"applied {count} migration(s)" if count else "the schema was current")
 
     logs.configure("warning")
-    wiring.with_connection(work)
+    wiring.with_connection(work, command_timeout=None)
 
 
 async def _check(url: str, settings: Settings) -> None:
@@ -175,7 +182,7 @@ async def _serve_all(
     url: str, settings: Settings, watched: Mapping[str, Callable[[], bool]] | None = None
 ) -> None:
     stop = _stop_on_signals()
-    conn = await connect(url)
+    conn = await connect(url, command_timeout=None)
     try:
         await migrations.migrate(conn)
     finally:

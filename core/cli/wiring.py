@@ -115,12 +115,16 @@ def database_url(settings: Settings) -> str:
     return server.url
 
 
-def with_connection(work: Callable[[Connection, Settings], Awaitable[T]]) -> T:
+def with_connection(
+    work: Callable[[Connection, Settings], Awaitable[T]], command_timeout: float | None = 60
+) -> T:
     """Run `work` with a connection to the chosen database and the settings."""
     settings = configuration.load()
 
     async def run() -> T:
-        connection = await connect(database_url(settings), application="seqpulse cli")
+        connection = await connect(
+            database_url(settings), application="seqpulse cli", command_timeout=command_timeout
+        )
         try:
             return await work(connection, settings)
         finally:

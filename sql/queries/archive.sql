@@ -48,7 +48,7 @@ SELECT count(*) FROM missed_slots WHERE slot_at >= $1 AND slot_at < $2
 LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE
 
 -- name: drop
-SELECT drop_chunks($1::text::regclass, older_than => $3::timestamptz, newer_than => $2::timestamptz)
+SELECT drop_old_chunks($1::text::regclass, since => $2, until => $3)
 
 -- name: record
 INSERT INTO archived_chunks (chunk, range_start, range_end, rows, archived_at, verified_at)

@@ -5,6 +5,9 @@ SELECT current_setting('timescaledb.license', true)
 -- Harmless, and only there with the Community library.
 SELECT time_bucket_gapfill('1 hour', now(), now(), now()) GROUP BY 1
 
+-- name: is_ours
+SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'metric_samples'::regclass
+
 -- name: is_compressed
 SELECT EXISTS (SELECT FROM timescaledb_information.chunks WHERE is_compressed)
 

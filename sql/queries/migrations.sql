@@ -20,3 +20,19 @@ SELECT version, checksum FROM schema_migrations ORDER BY version
 
 -- name: record
 INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)
+
+-- name: limit_wait
+SELECT set_config('lock_timeout', $1::float8::integer::text, false)
+
+-- name: wait_freely
+RESET lock_timeout
+
+-- name: unfinished_indexes
+-- Left by a statement outside a transaction; IF NOT EXISTS would take them for finished.
+SELECT indexrelid::regclass::text AS name
+  FROM pg_index AS i
+  JOIN pg_class AS c ON c.oid = i.indexrelid
+ WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace
+
+-- name: drop_index
+DROP INDEX IF EXISTS {name}

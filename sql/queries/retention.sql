@@ -25,8 +25,7 @@ SELECT c.range_start AS since, c.range_end AS until, d.total_bytes AS bytes
  ORDER BY c.range_start
 
 -- name: drop
-SELECT count(*)
-  FROM drop_chunks($1::text::regclass, older_than => $2::timestamptz, newer_than => $3::timestamptz)
+SELECT drop_old_chunks($1::text::regclass, since => $3, until => $2)
 
 -- name: limit_wait
 SELECT set_config('lock_timeout', $1, true)

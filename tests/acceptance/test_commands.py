@@ -19,6 +19,7 @@ from core import processes
 from core import settings as configuration
 from core.database import Connection
 from sql import embedded
+from sql.scratch import scratch_database
 from tests.acceptance.installation import Installation
 
 
@@ -152,6 +153,18 @@ def test_migrate_reports_and_checks(database_url: str) -> None:
         done = seqpulse(*arguments, SEQPULSE_DATABASE_URL=database_url)
         assert done.returncode == 0, done.stderr
         assert "current" in done.stdout
+
+
+async def test_a_plan_of_migrations_changes_nothing(server_url: str) -> None:
+    async with scratch_database(server_url, prefix="test", migrated=False) as url:
+        plan = seqpulse("migrate", "--plan", SEQPULSE_DATABASE_URL=url)
+        assert plan.returncode == 0, plan.stderr
+        assert "0011_roles, in one transaction: Processes that own nothing" in plan.stdout
+        assert "    metric_samples: who writes waits" in plan.stdout
+        assert seqpulse("migrate", "--plan", SEQPULSE_DATABASE_URL=url).stdout == plan.stdout
+        assert seqpulse("migrate", SEQPULSE_DATABASE_URL=url).returncode == 0
+        done = seqpulse("migrate", "--plan", SEQPULSE_DATABASE_URL=url)
+        assert done.stdout == "the schema is current\n"
 
 
 def test_projects_can_be_managed_on_the_server(database_url: str) -> None:

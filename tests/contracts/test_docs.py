@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
 
 from analytics.catalogue import CATALOGUE
 from analytics.reasons import ReasonCode
+from core.cli import app
 from core.settings import Settings
 from core.types import CollectCode
 
@@ -36,6 +41,37 @@ def test_every_reason_code_is_documented() -> None:
 def test_every_hint_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", (DOCS / "hints.md").read_text(), re.MULTILINE)
     assert {(rule.id, rule.severity or "depends") for rule in CATALOGUE} == set(rows)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """What a page tells readers to type, without comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line.partition(" #")[0] for block in blocks for line in block.splitlines()]
+    found = [re.search(r"(?:^|/)seqpulse (.*)", line) for line in lines]
+    return [shlex.split(match[1].removesuffix("\\")) for match in found if match]
+
+
+def find_command(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words begin with, and what is left of them."""
+    command: Any = get_command(app)
+    rest = list(words)
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]
+    return command, rest
+
+
+def test_commands_in_the_docs_exist_and_so_do_their_options() -> None:
+    wrong, seen = [], 0
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        for words in commands(page):
+            command, rest = find_command(words)
+            names = {name for each in command.params for name in each.opts}
+            unknown = {word.partition("=")[0] for word in rest if re.match(r"--\w", word)} - names
+            if hasattr(command, "commands") or unknown:
+                wrong.append(f"{page.name}: seqpulse {' '.join(words)}")
+            seen += 1
+    assert not wrong
+    assert seen > 30
 
 
 def test_links_between_pages_lead_somewhere() -> None:

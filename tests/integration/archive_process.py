@@ -25,7 +25,12 @@ from sql.archive import expire
 from sql.archive.store import Folder
 from tests.history import KEEP, NOW
 
-STATEMENTS = ("-- Against whoever", "INSERT INTO archived_chunks", "SELECT drop_chunks", "COMMIT")
+STATEMENTS = (
+    "-- Against whoever",
+    "INSERT INTO archived_chunks",
+    "SELECT drop_old_chunks",
+    "COMMIT",
+)
 
 
 class Doom:

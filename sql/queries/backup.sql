@@ -1,0 +1,23 @@
+-- name: facts
+SELECT current_database() AS database, current_setting('server_version') AS postgresql,
+       (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
+       current_setting('timescaledb.license', true) AS edition
+
+-- name: is_empty
+-- Nothing is there but what extensions brought along.
+SELECT NOT EXISTS (
+           SELECT
+             FROM pg_class AS c
+             JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND n.nspname !~ '^pg_|^information_schema$'
+              AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype = 'e')
+       ) AND NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'report')
+
+-- name: begin
+SELECT timescaledb_pre_restore()
+
+-- name: end
+SELECT timescaledb_post_restore()
+
+-- name: analyze
+ANALYZE
