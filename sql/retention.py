@@ -51,7 +51,7 @@ class Retention:
     Attributes:
         samples: Samples and missed slots.
         samples_5m: The rollup of five minutes.
-        samples_1h: The rollup of an hour.
+        samples_1h: The rollups of an hour, of each service and of the fleet.
         runs: Jobs that are done.
         chunk: Span of one chunk of samples and of missed slots.
         compress_after: Age at which chunks are compressed, where the edition can.
@@ -74,6 +74,7 @@ class Retention:
             **dict.fromkeys(SLOTS, self.samples),
             rollups.FINE.table: self.samples_5m,
             rollups.COARSE.table: self.samples_1h,
+            rollups.FLEET.table: self.samples_1h,
             "job_runs": self.runs,
         }
 
