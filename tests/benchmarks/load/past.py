@@ -1,8 +1,11 @@
 """A past to ask questions of: a sample a minute of every service, as days and weeks go.
 
 Every service has a size and a time zone of its own. Its traffic follows the day, is lower at the
-weekend and noisy; latency, errors, processor and memory follow the traffic, noisy as well. Numbers
-are rounded as the SDK rounds them. Every 12 hours a quarter of an hour belongs to a deployment.
+weekend and noisy; latency, errors, processor and memory follow the traffic. How much they vary from
+minute to minute is what the median service of the accuracy corpus does: requests 8 %, latency 29 %,
+processor 20 %, memory hardly, no error in 86 % of the minutes. Requests and errors are whole, the
+rest is as precise as the SDK tells it: a thousandth of a millisecond, of the processor, of memory.
+Every 12 hours a quarter of an hour belongs to a deployment.
 """
 
 from __future__ import annotations
@@ -36,28 +39,31 @@ INSERT INTO metric_samples (slot_at, collected_at, project_id, env, deployment_i
 SELECT slot_at, slot_at + random() * interval '0.3 seconds', project_id, 'prod',
        CASE WHEN place < 15 THEN md5(project_id::text || turn)::uuid END,
        CASE WHEN place < 15 THEN 'post' END, CASE WHEN place < 15 THEN place END,
-       round(1000 * (round(60 * size * load) / 60)) / 1000,
-       round(1000 * (20 + i % 150) * (1 + 0.3 * load) * exp(0.4 * noise)) / 1000,
-       CASE WHEN luck < 0.7 THEN 0 ELSE least(1, round(6 * luck) / (60 * size * load + 6)) END,
-       round(1e6 * least(1, 0.05 + 0.3 * load + 0.02 * luck)) / 1e6,
-       round(1e6 * (0.4 + i % 30 / 100.0 + 0.03 * load + 0.01 * noise)) / 1e6
-  FROM (SELECT at + i * 57 % 60000 * interval '1 millisecond' AS slot_at, i,
+       round(1000 * requests / 60) / 1000,
+       round(1000 * (20 + i % 150) * (1 + 0.3 * load) * exp(0.58 * noise)) / 1000,
+       CASE WHEN luck < 0.86 OR requests = 0 THEN 0
+            ELSE round(1e6 * least(1, ceil(20 * (luck - 0.86)) / requests)) / 1e6 END,
+       round(1000 * least(1, 0.3 * load * (1 + 0.4 * other_noise))) / 1000,
+       round(1000 * (0.4 + i % 30 / 100.0 + 0.03 * sin(minute / 1440.0) + 0.001 * noise)) / 1000
+  FROM (SELECT at + i * 57 % 60000 * interval '1 millisecond' AS slot_at, i, minute,
                md5(i::text)::uuid AS project_id,
-               (minute % 720)::smallint AS place, (minute / 720)::text AS turn,
-               exp(1 + 5 * (i % 97) / 97.0::float8) AS size,
-               (1 + 0.6 * sin((minute % 1440 + i % 24 * 60) * 2 * pi() / 1440))
-               * CASE WHEN extract(isodow FROM at) > 5 THEN 0.6 ELSE 1 END
-               * (0.8 + 0.4 * random()) AS load,
-               random() + random() + random() - 1.5 AS noise, random() AS luck
-          FROM (SELECT at, (extract(epoch FROM at) / 60)::bigint AS minute
-                  FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 minute',
-                                       '1 minute') AS at) AS moments,
-               generate_series(1, $1::integer) AS i) AS rows
+               (minute % 720)::smallint AS place, (minute / 720)::text AS turn, load, noise,
+               round(60 * exp(5 * (i % 97) / 97.0::float8 - 1) * load
+                     * (0.86 + 0.28 * random())) AS requests,
+               random() + random() + random() - 1.5 AS other_noise, random() AS luck
+          FROM (SELECT at, minute, i, random() + random() + random() - 1.5 AS noise,
+                       (1 + 0.6 * sin((minute % 1440 + i % 24 * 60) * 2 * pi() / 1440))
+                       * CASE WHEN extract(isodow FROM at) > 5 THEN 0.6 ELSE 1 END AS load
+                  FROM (SELECT at, (extract(epoch FROM at) / 60)::bigint AS minute
+                          FROM generate_series($2::timestamptz,
+                                               $3::timestamptz - interval '1 minute',
+                                               '1 minute') AS at) AS moments,
+                       generate_series(1, $1::integer) AS i) AS services) AS rows
 """
 
 
-async def fill(conn: Connection, services: int, since: datetime, until: datetime) -> None:
-    """Write the samples of [since, until), or what is missing of them, day by day.
+async def write(conn: Connection, services: int, since: datetime, until: datetime) -> None:
+    """Write the samples of [since, until) day by day, each in the order of time.
 
     Args:
         conn: Connection to a migrated database that holds nothing else.
@@ -65,16 +71,21 @@ async def fill(conn: Connection, services: int, since: datetime, until: datetime
         since: A midnight, UTC.
         until: A later one.
     """
-    await conn.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
     await conn.execute(PROJECTS, services)
     await conn.execute(DEPLOYMENTS, services, int(until.timestamp()) // 43_200 - 6)
+    for day in range((until - since) // DAY):
+        await conn.execute(SAMPLES, services, since + day * DAY, since + (day + 1) * DAY)
+
+
+async def fill(conn: Connection, services: int, since: datetime, until: datetime) -> None:
+    """Do the same in less time, or the rest of it: the index comes last."""
+    await conn.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
     last = await conn.fetchval("SELECT max(slot_at) FROM metric_samples")
-    if last is None:  # an index that is made at the end is made in a tenth of the time
+    if last is None:
         await conn.execute(f"ALTER TABLE metric_samples DROP CONSTRAINT IF EXISTS {UNIQUE}")
     else:
         since += (last - since) // DAY * DAY + DAY
-    for day in range((until - since) // DAY):
-        await conn.execute(SAMPLES, services, since + day * DAY, since + (day + 1) * DAY)
+    await write(conn, services, since, until)
     if not await conn.fetchval(
         "SELECT EXISTS (SELECT FROM pg_constraint WHERE conname = $1)", UNIQUE
     ):
