@@ -195,7 +195,8 @@ async def patiently(conn: Connection, patience: Patience, *statements: tuple[obj
 async def is_settled(conn: Connection, until: datetime) -> bool:
     """Say whether no sample before `until` is stored any more, and all of them are rolled up."""
     edges = await rollups.read_edges(conn)
-    end = min(edges.samples_since, edges.rolled_5m_until, edges.rolled_1h_until)
+    rolled = (edges.rolled_until(rollup) for rollup in (*rollups.ROLLUPS, rollups.FLEET))
+    end = min(edges.samples_since, *rolled)
     return until <= end and not await rollups.has_late(conn, until)
 
 

@@ -35,11 +35,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """One of the tables `samples_<name>`, with buckets of `width`, made of other tables."""
+    """One of the tables `samples_<name>`, with buckets of `width`."""
 
     name: str
     width: timedelta
-    sources: tuple[str, ...] = samples.SLOTS
 
     @property
     def table(self) -> str:
@@ -50,7 +49,7 @@ class Rollup:
 HOUR: Final = timedelta(hours=1)
 FINE: Final = Rollup("5m", timedelta(minutes=5))
 COARSE: Final = Rollup("1h", HOUR)
-FLEET: Final = Rollup("fleet_1h", HOUR, (COARSE.table,))
+FLEET: Final = Rollup("fleet_1h", HOUR)
 ROLLUPS: Final = (FINE, COARSE)
 """Of each service by itself."""
 
@@ -137,7 +136,7 @@ async def outlast_writers(conn: Connection, patience_seconds: float = PATIENCE_S
 async def _extend(conn: Connection, rollup: Rollup, edges: Edges) -> None:
     """Roll up what is closed, piece by piece, each with its edge in one transaction."""
     until = floor(edges.closed_until, rollup.width)
-    chunks = await samples.list_chunks(conn, *rollup.sources)
+    chunks = await samples.list_chunks(conn)
     for since, end in _pieces(chunks, edges.rolled_until(rollup), until):
         async with conn.transaction():
             if rollup is FLEET:
