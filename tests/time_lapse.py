@@ -86,7 +86,7 @@ async def main(folder: str) -> None:
     while True:
         conn = await connect(os.environ["SEQPULSE_DATABASE_URL"])
         if await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
-            now, steps = await conn.fetchrow("SELECT now_at, steps FROM lapse")
+            [(now, steps)] = await conn.fetch("SELECT now_at, steps FROM lapse")
             doom.left = steps if doom.left is None else doom.left
             with conn.query_logger(doom.see_statement):
                 await keep(conn, Folder(Path(folder)), now)

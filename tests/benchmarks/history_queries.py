@@ -32,9 +32,9 @@ from sql import edition, migrate, rollups
 from sql.retention import Retention
 from sql.scratch import named, scratch_database
 from sql.texts import query
-from tests.benchmarks.load import past
+from tests.benchmarks.load import weeks
 from tests.benchmarks.load.ground import report, server, tell
-from tests.benchmarks.load.past import DAY
+from tests.benchmarks.load.weeks import DAY
 
 ROUNDS: Final = 5
 TURNS: Final = 9
@@ -101,7 +101,7 @@ SELECT count(*)
 async def fill(conn: Connection, services: int, days: int) -> None:
     """Write samples of the last `days` and roll them up, as far as that is not done."""
     await edition.reconcile(conn, Retention())
-    await past.fill(conn, services, UNTIL - days * DAY, UNTIL)
+    await weeks.fill(conn, services, UNTIL - days * DAY, UNTIL)
     await rollups.prepare(conn)
     await rollups.roll(conn, UNTIL + DAY / 24)
     await conn.execute("VACUUM ANALYZE")
@@ -208,7 +208,7 @@ async def measure_growth(url: str, projects: int) -> tuple[dict[str, Any], dict[
             conns[days] = await connect(database, command_timeout=3600)
             stack.push_async_callback(conns[days].close)
             await edition.reconcile(conns[days], Retention())
-            await past.fill(conns[days], projects, UNTIL - days * DAY, UNTIL)
+            await weeks.fill(conns[days], projects, UNTIL - days * DAY, UNTIL)
         took: dict[int, list[float]] = {days: [] for days in conns}
         for _ in range(TURNS):
             for days, conn in conns.items():

@@ -2,12 +2,12 @@
 
     storage.py [--services 100] [--disk-price 0.08] [--store-price 0.023]
 
-A week of samples as services make them (`load/past.py`) fills one chunk; sizes are with indexes and
-all, divided by the samples, after they came in the order of time. Compressed is what the Community
-edition of TimescaleDB makes of the chunk by our settings; on the Apache edition there is none, and
-nothing is said of it. Parquet is what `seqpulse archive run` writes. Bounds: compressed at most a
-fifth of raw, Parquet at most half of compressed. Prices are dollars for a gigabyte and month, of a
-disk and of an object store; costs are those of a year of one service, kept for a year.
+A week of samples as services make them (`load/weeks.py`) fills one chunk; sizes are with indexes
+and all, divided by the samples, after they came in the order of time. Compressed is what the
+Community edition of TimescaleDB makes of the chunk by our settings; on the Apache edition there is
+none, and nothing is said of it. Parquet is what `seqpulse archive run` writes. Bounds: compressed
+at most a fifth of raw, Parquet at most half of compressed. Prices are dollars for a gigabyte and
+month, of a disk and of an object store; costs are those of a year of one service, kept for a year.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from sql.archive.store import Folder
 from sql.edition import Edition
 from sql.retention import Retention
 from sql.scratch import scratch_database
-from tests.benchmarks.load import past
+from tests.benchmarks.load import weeks
 from tests.benchmarks.load.ground import report, server, tell
-from tests.benchmarks.load.past import DAY
+from tests.benchmarks.load.weeks import DAY
 
 SINCE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """The first moment of a chunk of seven days."""
@@ -75,7 +75,7 @@ async def archive(conn: Connection, folder: Path, count: int) -> float:
 async def measure(conn: Connection, services: int, folder: Path) -> dict[str, float]:
     """Fill a chunk and weigh it in every form this edition has."""
     apache = await edition.reconcile(conn, KEEP) is Edition.APACHE
-    await past.write(conn, services, SINCE, UNTIL)
+    await weeks.write(conn, services, SINCE, UNTIL)
     count = await conn.fetchval("SELECT count(*) FROM metric_samples")
     await rollups.prepare(conn)
     await rollups.roll(conn, UNTIL + timedelta(hours=1))
