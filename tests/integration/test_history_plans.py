@@ -83,9 +83,9 @@ async def past(server_url: str) -> AsyncIterator[Past]:
     async with scratch_database(server_url, prefix="plans") as url:
         conn = await connect(url)
         vault, ledger = Vault(secrets.new_hmac_secret()), Ledger(conn)
-        for number in range(SERVICES):
-            made, _ = await projects.create(conn, vault, name=f"service {number}")
-            await ledger.add(made.id, minutes(NOW - 90 * DAY, 90 * 24 * 4 + 1, 15))
+        made = [await projects.create(conn, vault, name=f"n {place}") for place in range(SERVICES)]
+        for each, _ in made:
+            await ledger.add(each.id, minutes(NOW - 90 * DAY, 90 * 24 * 4 + 1, 15))
         await conn.execute(DEPLOYMENTS, [NOW - days * DAY for days in (80, 60, 41, 40, 9, 1)])
         await conn.execute(VERDICTS)
         await rollups.roll(conn, NOW)
@@ -96,7 +96,7 @@ async def past(server_url: str) -> AsyncIterator[Past]:
         )
         chunks = {row[0]: (row[1], row[2], row[3]) for row in rows}
         assert sum(owner == "metric_samples" for owner, _, _ in chunks.values()) > 12
-        yield Past(conn, made.id, chunks)
+        yield Past(conn, made[0][0].id, chunks)
         await conn.close()
 
 
