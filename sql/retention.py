@@ -51,7 +51,7 @@ class Retention:
     Attributes:
         samples: Samples and missed slots.
         samples_5m: The rollup of five minutes.
-        samples_1h: The rollup of an hour.
+        samples_1h: The rollups of an hour, of each service and of the fleet.
         runs: Jobs that are done.
         chunk: Span of one chunk of samples and of missed slots.
         compress_after: Age at which chunks are compressed, where the edition can.
@@ -74,6 +74,7 @@ class Retention:
             **dict.fromkeys(SLOTS, self.samples),
             rollups.FINE.table: self.samples_5m,
             rollups.COARSE.table: self.samples_1h,
+            rollups.FLEET.table: self.samples_1h,
             "job_runs": self.runs,
         }
 
@@ -194,7 +195,8 @@ async def patiently(conn: Connection, patience: Patience, *statements: tuple[obj
 async def is_settled(conn: Connection, until: datetime) -> bool:
     """Say whether no sample before `until` is stored any more, and all of them are rolled up."""
     edges = await rollups.read_edges(conn)
-    end = min(edges.samples_since, edges.rolled_5m_until, edges.rolled_1h_until)
+    rolled = (edges.rolled_until(rollup) for rollup in (*rollups.ROLLUPS, rollups.FLEET))
+    end = min(edges.samples_since, *rolled)
     return until <= end and not await rollups.has_late(conn, until)
 
 

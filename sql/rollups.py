@@ -9,14 +9,15 @@ samples. An edge moves in three steps, and a crash between any two of them chang
 3. The buckets up to there are made of the samples, and the edge moves, in one transaction.
 
 Then the hours that were noted are rolled up again. One process at a time does all this (the lock
-`HOUSE`); nobody who writes ever waits for it.
+`HOUSE`); nobody who writes ever waits for it. Hours of the fleet are made of the hours of its
+services, right after them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -48,7 +49,9 @@ class Rollup:
 HOUR: Final = timedelta(hours=1)
 FINE: Final = Rollup("5m", timedelta(minutes=5))
 COARSE: Final = Rollup("1h", HOUR)
+FLEET: Final = Rollup("fleet_1h", HOUR)
 ROLLUPS: Final = (FINE, COARSE)
+"""Of each service by itself."""
 
 LAG: Final = timedelta(minutes=10)
 """So long after its end a bucket is closed: by then its slots have settled, and few come late."""
@@ -74,10 +77,12 @@ class Edges:
     closed_until: datetime
     rolled_5m_until: datetime
     rolled_1h_until: datetime
+    rolled_fleet_1h_until: datetime
 
     def rolled_until(self, rollup: Rollup) -> datetime:
         """Return the end of what a rollup holds."""
-        return self.rolled_5m_until if rollup is FINE else self.rolled_1h_until
+        until: datetime = getattr(self, f"rolled_{rollup.name}_until")
+        return until
 
 
 def floor(moment: datetime, width: timedelta) -> datetime:
@@ -113,7 +118,7 @@ async def roll(conn: Connection, now: datetime) -> None:
         if not await outlast_writers(conn):
             log.warning("roll_up_waits", reason="somebody has been writing samples for too long")
             return
-        for rollup in ROLLUPS:
+        for rollup in (*ROLLUPS, FLEET):
             await _extend(conn, rollup, edges)
     await _roll_late(conn)
 
@@ -134,8 +139,11 @@ async def _extend(conn: Connection, rollup: Rollup, edges: Edges) -> None:
     chunks = await samples.list_chunks(conn)
     for since, end in _pieces(chunks, edges.rolled_until(rollup), until):
         async with conn.transaction():
-            text = query("rollups.roll").format(table=rollup.table, only="")
-            await conn.execute(text, rollup.width, since, end)
+            if rollup is FLEET:
+                await conn.execute(query("rollups.roll_fleet"), since, end)
+            else:
+                text = query("rollups.roll").format(table=rollup.table, only="")
+                await conn.execute(text, rollup.width, since, end)
             await conn.execute(query("rollups.advance").format(name=rollup.name), end)
     await conn.execute(query("rollups.advance").format(name=rollup.name), until)
 
@@ -163,28 +171,36 @@ async def _roll_late(conn: Connection) -> None:
         async with conn.transaction():
             rows = await conn.fetch(query("rollups.take_late"), LATE_BATCH)
             edges = await read_edges(conn)
-            hours = {tuple(row) for row in rows}
-            for project_id, env, since, until in _join_hours(hours):
-                for rollup in ROLLUPS:
-                    end = min(until, edges.rolled_until(rollup))
-                    if since < end:
-                        text = query("rollups.roll").format(
-                            table=rollup.table, only=query("rollups.of_service")
-                        )
-                        await conn.execute(text, rollup.width, since, end, project_id, env)
+            hours = sorted({tuple(row) for row in rows})
+            for (project_id, env), group in groupby(hours, key=lambda hour: hour[:2]):
+                for span in _spans(hour_at for _, _, hour_at in group):
+                    await _roll_service(conn, edges, project_id, env, *span)
+            for since, until in _spans(sorted({hour_at for _, _, hour_at in hours})):
+                end = min(until, edges.rolled_until(FLEET))
+                for piece in _pieces([(since, until)], since, end):
+                    await conn.execute(query("rollups.roll_fleet"), *piece)
         if rows:
             log.info("late_hours_rolled_up", count=len(hours))
 
 
-def _join_hours(
-    hours: set[tuple[UUID, str, datetime]],
-) -> Iterator[tuple[UUID, str, datetime, datetime]]:
-    """Yield spans of consecutive hours of each service."""
-    for (project_id, env), group in groupby(sorted(hours), key=lambda hour: hour[:2]):
-        moments = [hour_at for _, _, hour_at in group]
-        for _, run in groupby(enumerate(moments), key=lambda pair: pair[1] - pair[0] * HOUR):
-            span = [moment for _, moment in run]
-            yield project_id, env, span[0], span[-1] + HOUR
+async def _roll_service(
+    conn: Connection, edges: Edges, project_id: UUID, env: str, since: datetime, until: datetime
+) -> None:
+    """Roll up hours of one service again, as far as they were."""
+    for rollup in ROLLUPS:
+        end = min(until, edges.rolled_until(rollup))
+        if since < end:
+            text = query("rollups.roll").format(
+                table=rollup.table, only=query("rollups.of_service")
+            )
+            await conn.execute(text, rollup.width, since, end, project_id, env)
+
+
+def _spans(hours: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """Yield begin and end of every run of consecutive hours, of hours in order."""
+    for _, run in groupby(enumerate(hours), key=lambda pair: pair[1] - pair[0] * HOUR):
+        span = [moment for _, moment in run]
+        yield span[0], span[-1] + HOUR
 
 
 async def has_late(conn: Connection, until: datetime) -> bool:

@@ -23,7 +23,7 @@ KEEP = timedelta(days=30)
 
 SETTLE = """
 UPDATE history_edges SET samples_since = '2030-01-01', rolled_5m_until = '2030-01-01',
-                         rolled_1h_until = '2030-01-01'
+                         rolled_1h_until = '2030-01-01', rolled_fleet_1h_until = '2030-01-01'
 """
 
 ENVS = ("prod", "", 'a "quoted", one\nwith a line break \\ and é')

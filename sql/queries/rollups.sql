@@ -1,5 +1,6 @@
 -- name: edges
-SELECT samples_since, closed_until, rolled_5m_until, rolled_1h_until FROM history_edges
+SELECT samples_since, closed_until, rolled_5m_until, rolled_1h_until, rolled_fleet_1h_until
+  FROM history_edges
 
 -- name: close
 UPDATE history_edges SET closed_until = $1 WHERE closed_until < $1
@@ -41,6 +42,23 @@ DO UPDATE SET samples = excluded.samples, missed = excluded.missed,
 -- name: of_service
 -- The planner must see these conditions to use the index for them.
 WHERE project_id = $4 AND env = $5
+
+-- name: roll_fleet
+-- All services of an environment together, of what is rolled up of each.
+INSERT INTO samples_fleet_1h
+SELECT bucket_at, env, services, samples, missed, sketch
+  FROM (SELECT bucket_at, env, count(*) AS services,
+               sum(samples) AS samples, sum(missed) AS missed
+          FROM samples_1h
+         WHERE bucket_at >= $1 AND bucket_at < $2
+         GROUP BY 1, 2) AS counted
+  LEFT JOIN (SELECT bucket_at, env, compact_sketch(array_agg(element)) AS sketch
+               FROM samples_1h, unnest(sketch) AS element
+              WHERE bucket_at >= $1 AND bucket_at < $2
+              GROUP BY 1, 2) AS merged USING (bucket_at, env)
+ON CONFLICT (env, bucket_at)
+DO UPDATE SET services = excluded.services, samples = excluded.samples, missed = excluded.missed,
+              sketch = excluded.sketch
 
 -- name: advance
 UPDATE history_edges SET rolled_{name}_until = $1 WHERE rolled_{name}_until < $1

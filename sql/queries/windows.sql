@@ -47,6 +47,7 @@ SELECT string_agg(int8send(w.place * 65536
 -- name: fallbacks
 -- For deployments that hardly anybody was watching before: what the last harmless one looked like
 -- afterwards (at most 90 days ago), and the same minutes a week ago. Columns as in `samples`.
+-- OFFSET 0 keeps the bounds of time from becoming those of a join, which would look into all chunks.
 SELECT string_agg(int8send(place * 65536 + source), NULL) AS key,
        string_agg(timestamptz_send(slot_at), NULL) AS slot_at,
        string_agg(float8send(coalesce(requests_per_sec, 'NaN')), NULL) AS requests_per_sec,
@@ -69,18 +70,23 @@ SELECT string_agg(int8send(place * 65536 + source), NULL) AS key,
                                  FROM verdicts AS v WHERE v.deployment_id = o.id)
                         ORDER BY o.triggered_at DESC
                         LIMIT 1) AS o
-                 JOIN metric_samples AS m
-                   ON m.project_id = o.project_id AND m.env = o.env AND m.deployment_id = o.id
-                  AND m.phase = 'post' AND m.slot_at >= o.finished_at
-                  AND m.slot_at <= o.finished_at
-                                   + make_interval(secs => o.post_slots * o.slot_seconds)
+                CROSS JOIN LATERAL (
+                      SELECT *
+                        FROM metric_samples AS m
+                       WHERE m.project_id = o.project_id AND m.env = o.env
+                         AND m.deployment_id = o.id AND m.phase = 'post'
+                         AND m.slot_at >= o.finished_at
+                         AND m.slot_at <= o.finished_at
+                                          + make_interval(secs => o.post_slots * o.slot_seconds)
+                      OFFSET 0) AS m
                 UNION ALL
-               SELECT 3, m.*
-                 FROM metric_samples AS m
-                WHERE m.project_id = d.project_id AND m.env = d.env AND m.phase IS NULL
-                  AND m.slot_at >= d.triggered_at - interval '7 days 15 minutes'
-                  AND m.slot_at <= d.triggered_at - interval '6 days 23 hours 45 minutes'
-                  AND m.collected_at <= d.triggered_at
+               (SELECT 3, m.*
+                  FROM metric_samples AS m
+                 WHERE m.project_id = d.project_id AND m.env = d.env AND m.phase IS NULL
+                   AND m.slot_at >= d.triggered_at - interval '7 days 15 minutes'
+                   AND m.slot_at <= d.triggered_at - interval '6 days 23 hours 45 minutes'
+                   AND m.collected_at <= d.triggered_at
+                OFFSET 0)
              ) AS s) AS s
 
 -- name: neighbours

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from core.database import Connection
 from core.types import METRICS, CollectCode, MissedSlot, Slot
 from sql import bulk, samples
-from sql.rollups import Rollup
+from sql.rollups import COARSE, Rollup
 
 MOMENT = bulk.ROWS["slot_at"]
 KEYS = ["project_id", "env", "bucket_at"]
@@ -77,6 +77,15 @@ class Ledger:
             .sort(KEYS)
         )
 
+    def roll_fleet(self, since: datetime, until: datetime) -> pl.DataFrame:
+        """Return what the hours of the fleet must be."""
+        return (
+            self.roll(COARSE, since, until)
+            .group_by("env", "bucket_at")
+            .agg(pl.len().cast(pl.Int64).alias("services"), pl.sum("samples", "missed"))
+            .sort("env", "bucket_at")
+        )
+
 
 async def read(conn: Connection, table: str, since: datetime, until: datetime) -> pl.DataFrame:
     """Return buckets of a rollup or its view, as `Ledger.roll` does."""
@@ -92,6 +101,19 @@ async def read(conn: Connection, table: str, since: datetime, until: datetime) -
         **dict.fromkeys(AGGREGATES, pl.Float64),
     }
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row").sort(KEYS)
+
+
+async def read_fleet(conn: Connection) -> pl.DataFrame:
+    """Return all hours of the fleet, as `Ledger.roll_fleet` does; each sketch is of all samples."""
+    rows = await conn.fetch(
+        "SELECT env, bucket_at, services, samples, missed, coalesce((SELECT sum(e & 65535) "
+        "FROM unnest(sketch) AS e), 0) AS values FROM report.samples_fleet_1h"
+    )
+    assert all(row["values"] == row["samples"] * len(METRICS) for row in rows)
+    counts = dict.fromkeys(("services", "samples", "missed"), pl.Int64)
+    schema: dict[str, Any] = {"env": pl.String, "bucket_at": MOMENT, **counts}
+    found = pl.DataFrame([tuple(row)[:-1] for row in rows], schema=schema, orient="row")
+    return found.sort("env", "bucket_at")
 
 
 def assert_same(found: pl.DataFrame, wanted: pl.DataFrame) -> None:

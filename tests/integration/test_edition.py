@@ -98,6 +98,7 @@ class TestCommunity:
             **{f"{table} retention": 31 * DAY for table in samples.SLOTS},
             "samples_5m retention": 180 * DAY,
             "samples_1h retention": 1826 * DAY,
+            "samples_fleet_1h retention": 1826 * DAY,
             "job_runs retention": 30 * DAY,
         }
         await edition.reconcile(conn, Retention())

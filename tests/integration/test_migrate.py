@@ -49,6 +49,7 @@ async def test_samples_live_in_a_hypertable_of_real_timescaledb(conn: Connection
         "job_runs",
         "samples_5m",
         "samples_1h",
+        "samples_fleet_1h",
     }
 
 
