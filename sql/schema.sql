@@ -125,6 +125,7 @@ CREATE TABLE history_edges (
     closed_until timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
     rolled_5m_until timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
     rolled_1h_until timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
+    rolled_fleet_1h_until timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
     CONSTRAINT history_edges_only_row_check CHECK (only_row),
     CONSTRAINT history_edges_pkey PRIMARY KEY (only_row)
 );
@@ -155,6 +156,21 @@ CREATE TABLE job_runs (
     owner integer,
     last_error text,
     CONSTRAINT job_runs_status_check CHECK ((status = ANY (ARRAY['completed'::text, 'failed'::text])))
+);
+
+CREATE TABLE kept_missed (
+    held_for uuid NOT NULL,
+    slot_at timestamp with time zone NOT NULL,
+    missed_at timestamp with time zone NOT NULL,
+    project_id uuid NOT NULL,
+    env text NOT NULL,
+    deployment_id uuid,
+    phase text,
+    sequence_index smallint,
+    code text NOT NULL,
+    detail text NOT NULL,
+    CONSTRAINT kept_missed_held_for_fkey FOREIGN KEY (held_for) REFERENCES deployments(id) ON DELETE CASCADE,
+    CONSTRAINT kept_missed_pkey PRIMARY KEY (held_for, slot_at)
 );
 
 CREATE TABLE kept_samples (
@@ -282,6 +298,16 @@ CREATE TABLE samples_5m (
     memory_usage_max real,
     sketch integer[],
     CONSTRAINT samples_5m_project_id_env_bucket_at_key UNIQUE (project_id, env, bucket_at)
+);
+
+CREATE TABLE samples_fleet_1h (
+    bucket_at timestamp with time zone NOT NULL,
+    env text NOT NULL,
+    services integer NOT NULL,
+    samples bigint NOT NULL,
+    missed bigint NOT NULL,
+    sketch integer[],
+    CONSTRAINT samples_fleet_1h_env_bucket_at_key UNIQUE (env, bucket_at)
 );
 
 CREATE TABLE scheduled_jobs (
@@ -428,6 +454,7 @@ SELECT create_hypertable('metric_samples', 'slot_at');
 SELECT create_hypertable('missed_slots', 'slot_at');
 SELECT create_hypertable('samples_1h', 'bucket_at');
 SELECT create_hypertable('samples_5m', 'bucket_at');
+SELECT create_hypertable('samples_fleet_1h', 'bucket_at');
 
 CREATE INDEX api_keys_project ON public.api_keys USING btree (project_id);
 CREATE INDEX api_traffic_told ON public.api_traffic USING btree (told_at);
@@ -441,6 +468,7 @@ CREATE INDEX metric_samples_deployment ON public.metric_samples USING btree (dep
 CREATE INDEX metric_samples_slot_at ON public.metric_samples USING brin (slot_at) WITH (autosummarize='true');
 CREATE INDEX missed_slots_deployment ON public.missed_slots USING btree (deployment_id, slot_at) WHERE (deployment_id IS NOT NULL);
 CREATE INDEX missed_slots_slot_at ON public.missed_slots USING brin (slot_at) WITH (autosummarize='true');
+CREATE INDEX samples_1h_bucket_at ON public.samples_1h USING brin (bucket_at) WITH (autosummarize='true');
 CREATE UNIQUE INDEX scheduled_jobs_dedupe ON public.scheduled_jobs USING btree (dedupe_key) WHERE (dedupe_key IS NOT NULL);
 CREATE INDEX scheduled_jobs_deployment ON public.scheduled_jobs USING btree (deployment_id) WHERE (deployment_id IS NOT NULL);
 CREATE INDEX scheduled_jobs_due ON public.scheduled_jobs USING btree (priority, scheduled_at, id);
@@ -479,9 +507,14 @@ BEGIN ATOMIC
      rolled.memory_usage_min,
      rolled.memory_usage_max,
          CASE
-             WHEN (rolled.samples > 16) THEN compact_sketch(rolled.elements)
-             ELSE rolled.elements
-         END AS elements
+             WHEN (rolled.samples <= 16) THEN rolled.elements
+             WHEN (rolled.samples > 65535) THEN compact_sketch(rolled.elements)
+             ELSE ( SELECT array_agg((bins.element + bins.more)) AS array_agg
+                FROM ( SELECT element.element,
+                         ((count(*))::integer - 1) AS more
+                        FROM unnest(rolled.elements) element(element)
+                       GROUP BY element.element) bins)
+         END AS array_agg
     FROM ( SELECT time_bucket(buckets.width, slots.slot_at) AS bucket_at,
              slots.project_id,
              slots.env,
@@ -942,6 +975,16 @@ CREATE VIEW report.samples_5m AS
              CROSS JOIN LATERAL buckets('00:05:00'::interval, e.rolled_5m_until, 'infinity'::timestamp with time zone) tail(bucket_at, project_id, env, samples, missed, requests_per_sec_mean, requests_per_sec_min, requests_per_sec_max, latency_p95_mean, latency_p95_min, latency_p95_max, error_rate_mean, error_rate_min, error_rate_max, cpu_usage_mean, cpu_usage_min, cpu_usage_max, memory_usage_mean, memory_usage_min, memory_usage_max, sketch))) b
      JOIN projects p ON ((p.id = b.project_id)));
 
+CREATE VIEW report.samples_fleet_1h AS
+ SELECT bucket_at,
+    env,
+    services,
+    samples,
+    missed,
+    ((samples)::double precision / ((samples + missed))::double precision) AS coverage_ratio,
+    sketch
+   FROM samples_fleet_1h;
+
 CREATE VIEW report.scheduler_health AS
  SELECT ( SELECT count(*) AS count
            FROM scheduled_jobs
@@ -1166,10 +1209,14 @@ COMMENT ON COLUMN history_edges.dropped_until IS 'Samples before it may have bee
 COMMENT ON COLUMN history_edges.closed_until IS 'Who writes a slot before it notes a late hour';
 COMMENT ON COLUMN history_edges.rolled_5m_until IS 'End of what samples_5m holds';
 COMMENT ON COLUMN history_edges.rolled_1h_until IS 'End of what samples_1h holds';
+COMMENT ON COLUMN history_edges.rolled_fleet_1h_until IS 'End of what samples_fleet_1h holds';
 COMMENT ON TABLE installation IS 'Facts of the installation as a whole; one row';
 COMMENT ON COLUMN installation.key_digest IS 'Tells whether a process has the right master key';
 COMMENT ON TABLE job_runs IS 'Jobs that are done, append-only; recurring ones leave samples instead';
 COMMENT ON COLUMN job_runs.status IS 'completed or failed';
+COMMENT ON TABLE kept_missed IS 'Copies of the slots that were missed around held deployments';
+COMMENT ON COLUMN kept_missed.held_for IS 'The deployment that is held';
+COMMENT ON COLUMN kept_missed.code IS 'One of a fixed set, see docs/errors.md';
 COMMENT ON TABLE kept_samples IS 'Copies of the samples that held deployments were judged by';
 COMMENT ON COLUMN kept_samples.held_for IS 'The deployment that is held';
 COMMENT ON COLUMN kept_samples.slot_at IS 'Planned moment of the reading';
@@ -1220,6 +1267,8 @@ COMMENT ON VIEW report.samples_1h IS 'An hour of a service per row; filter on bu
 COMMENT ON COLUMN report.samples_1h.coverage_ratio IS 'Share of the slots with a sample, 0..1';
 COMMENT ON VIEW report.samples_5m IS 'Five minutes of a service per row; filter on bucket_at';
 COMMENT ON COLUMN report.samples_5m.coverage_ratio IS 'Share of the slots with a sample, 0..1';
+COMMENT ON VIEW report.samples_fleet_1h IS 'An hour of all services of an environment per row, once it is rolled up; filter on bucket_at';
+COMMENT ON COLUMN report.samples_fleet_1h.coverage_ratio IS 'Share of the slots with a sample, 0..1';
 COMMENT ON VIEW report.scheduler_health IS 'One row: how the scheduler feels right now';
 COMMENT ON COLUMN report.scheduler_health.overdue IS 'Pending jobs whose time has come';
 COMMENT ON COLUMN report.scheduler_health.struggling IS 'Live jobs that failed at least three times: one that is never given up wants a look';
@@ -1242,6 +1291,12 @@ COMMENT ON COLUMN samples_5m.bucket_at IS 'Begin of the bucket';
 COMMENT ON COLUMN samples_5m.samples IS 'Slots with a sample';
 COMMENT ON COLUMN samples_5m.missed IS 'Slots that were missed';
 COMMENT ON COLUMN samples_5m.sketch IS 'Distribution of every metric, for report.quantile_of';
+COMMENT ON TABLE samples_fleet_1h IS 'Samples of all services of an environment, an hour each';
+COMMENT ON COLUMN samples_fleet_1h.bucket_at IS 'Begin of the bucket';
+COMMENT ON COLUMN samples_fleet_1h.services IS 'Services with a sample or a missed slot';
+COMMENT ON COLUMN samples_fleet_1h.samples IS 'Slots with a sample';
+COMMENT ON COLUMN samples_fleet_1h.missed IS 'Slots that were missed';
+COMMENT ON COLUMN samples_fleet_1h.sketch IS 'Distribution of every metric, for report.quantile_of';
 COMMENT ON TABLE scheduled_jobs IS 'Everything that has to be done, one row each';
 COMMENT ON COLUMN scheduled_jobs.priority IS '0 post slots, 1 judge, 2 notify, 3 baseline, 4 upkeep';
 COMMENT ON COLUMN scheduled_jobs.slot_at IS 'First planned moment; retries move scheduled_at only';
