@@ -276,18 +276,20 @@ async def test_the_fleet_is_all_services_together(
     assert found == pytest.approx(values[int(np.ceil(0.95 * len(values))) - 1], rel=0.0197)
 
 
-async def test_the_fleet_counts_beyond_what_one_element_holds(
+async def test_sketches_count_beyond_what_one_element_holds(
     conn: Connection, ledger: Ledger, project: Project
 ) -> None:
-    await ledger.add(project.id, minutes(NOW - 3 * HOUR, 70_000, 1 / 1500))
+    hour_at = rollups.floor(NOW - 3 * HOUR, HOUR)
+    await ledger.add(project.id, minutes(hour_at, 70_000, 1 / 1500))
     await conn.execute("UPDATE metric_samples SET error_rate = 0")
     await rollups.roll(conn, NOW)
-    row = await conn.fetchrow(
-        "SELECT sum(e & 65535) FILTER (WHERE e >> 28 = 2) AS errors, sum(e & 65535) AS every "
-        "FROM samples_fleet_1h, unnest(sketch) AS e"
-    )
-    assert row is not None
-    assert tuple(row) == (70_000, 350_000)
+    for table in ("samples_1h", "samples_fleet_1h"):
+        row = await conn.fetchrow(
+            "SELECT sum(e & 65535) FILTER (WHERE e >> 28 = 2) AS errors, sum(e & 65535) AS every "
+            f"FROM {table}, unnest(sketch) AS e"
+        )
+        assert row is not None
+        assert tuple(row) == (70_000, 350_000)
 
 
 async def test_hours_from_before_there_was_a_fleet_become_part_of_it(
