@@ -165,10 +165,8 @@ def examine(
     each = shift((ground.base + load)[..., None], slots)
     most = (each >= least[..., None] / 2).sum(axis=-1) > persistence[0] * slot_n
     returns = _return(ground, span, each, least, slot_n)
-    drift = np.where(freedom > PRIOR_WINDOWS, 1.0, DRIFT) * shift(ground.base, ground.recent)
-    old = effect - drift < RECENT_SHARE * critical
-    statistic = effect / scale
-    p = np.maximum(t_tail(statistic, freedom), _precedents(block, span, effect, profiles))
+    old = (effect >= least) & (effect - _drift(ground, freedom) < RECENT_SHARE * critical)
+    p = np.maximum(t_tail(effect / scale, freedom), _precedents(block, span, effect, profiles))
     lasting = (most | returns) & (_end(ground, load) >= persistence[1] * critical)
     return Finding(
         effect=effect,
@@ -177,10 +175,10 @@ def examine(
         least=least,
         critical=critical,
         sure=find_sure(freedom) * scale,
-        statistic=statistic,
+        statistic=effect / scale,
         p=np.where(np.isnan(effect), np.nan, p),
         passed=(effect >= least) & lasting & ~old,
-        old=old & (effect >= least),
+        old=old,
         expected=expected,
         observed=expected * np.exp(SIGN * effect),
         pattern=np.where(returns & ~most, FLAPPING, NONE),
@@ -198,6 +196,12 @@ def _least(expected: Array, seconds: Array, minima: Mapping[Metric, Minimum]) ->
         else:
             least[gauge] = np.log1p(np.maximum(amount / expected[gauge], share))
     return least
+
+
+def _drift(ground: Ground, freedom: Array) -> Array:
+    """How far the level had gone by the trigger, and without history would go on to go."""
+    drift: Array = np.where(freedom > PRIOR_WINDOWS, 1.0, DRIFT)
+    return drift * shift(ground.base, ground.recent)
 
 
 def _return(ground: Ground, span: Span, each: Array, least: Array, slot_n: Array) -> Flags:
