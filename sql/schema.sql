@@ -1093,6 +1093,7 @@ CREATE VIEW report.slots AS
     metric_samples.cpu_usage,
     metric_samples.memory_usage
    FROM metric_samples
+  WHERE (metric_samples.slot_at >= '-infinity'::timestamp with time zone)
 UNION ALL
  SELECT missed_slots.slot_at,
     missed_slots.project_id,
@@ -1103,7 +1104,8 @@ UNION ALL
     NULL::double precision AS error_rate,
     NULL::double precision AS cpu_usage,
     NULL::double precision AS memory_usage
-   FROM missed_slots;
+   FROM missed_slots
+  WHERE (missed_slots.slot_at >= '-infinity'::timestamp with time zone);
 
 CREATE VIEW report.targets AS
  SELECT t.project_id,

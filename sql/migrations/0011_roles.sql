@@ -1,12 +1,16 @@
 -- Processes that own nothing, and readers who see nothing but schema `report` (sql/roles.py).
 
+-- The conditions are always true. Without them the planner makes one list of all chunks of both tables,
+-- and chunks are not excluded any more by a moment that is only known when the query runs.
 CREATE VIEW report.slots AS
 SELECT slot_at, project_id, env, true AS present, requests_per_sec, latency_p95, error_rate,
        cpu_usage, memory_usage
   FROM metric_samples
+ WHERE slot_at >= '-infinity'
 UNION ALL
 SELECT slot_at, project_id, env, false, NULL, NULL, NULL, NULL, NULL
-  FROM missed_slots;
+  FROM missed_slots
+ WHERE slot_at >= '-infinity';
 COMMENT ON VIEW report.slots IS 'Every slot there was, collected or missed; filter on slot_at';
 COMMENT ON COLUMN report.slots.present IS 'Whether it has a sample';
 

@@ -148,7 +148,11 @@ async def test_samples_are_removed_though_a_worker_is_killed_in_the_middle(
         "FOR UPDATE",
         doomed,
     )
-    env = {"SEQPULSE_DATABASE_URL": database_url, "SEQPULSE_SECRET_KEY": vault.master_key}
+    env = {
+        "SEQPULSE_DATABASE_URL": database_url,
+        "SEQPULSE_SECRET_KEY": vault.master_key,
+        "SEQPULSE_KEEP_SAMPLES_DAYS": "100",  # or the Community edition drops the oldest ones
+    }
     with (tmp_path / "log").open("wb") as log, contextlib.ExitStack() as stack:
         stack.callback(blocker.terminate)
         first = processes.start(["core.cli", "worker"], env, log)
