@@ -127,12 +127,12 @@ VALUES (clock_timestamp(), '00000000-0000-0000-0000-000000000001', 'busy', 1)
 TOUCH = "UPDATE deployments SET branch = 'main' WHERE env = 'prod'"
 
 
-async def work(url: str, statement: str, counts: list[int], stop: asyncio.Event) -> None:
-    """Write again and again; to wait for longer than a second is an error."""
+async def work(
+    url: str, statement: str, counts: list[int], place: int, stop: asyncio.Event
+) -> None:
+    """Write again and again, and count it; to wait for longer than a second is an error."""
     conn = await connect(url)
     await conn.execute("SET lock_timeout = '1s'")
-    place = len(counts)
-    counts.append(0)
     while not stop.is_set():
         await conn.execute(statement)
         counts[place] += 1
@@ -158,8 +158,11 @@ async def test_a_database_in_use_is_migrated_and_nobody_waits_for_long(url: str)
     conn = await connect(url)
     await migrate.migrate(conn, SHIPPED[:1])
     await conn.execute(FILL)
-    stop, counts = asyncio.Event(), list[int]()
-    writers = [asyncio.create_task(work(url, each, counts, stop)) for each in (WRITE, TOUCH)]
+    stop, counts = asyncio.Event(), [0, 0]
+    writers = [
+        asyncio.create_task(work(url, statement, counts, place, stop))
+        for place, statement in enumerate((WRITE, TOUCH))
+    ]
     reader = await connect(url)
     watcher = await connect(url)
     async with asyncio.timeout(60):
@@ -175,9 +178,8 @@ async def test_a_database_in_use_is_migrated_and_nobody_waits_for_long(url: str)
         await reach(lambda now: all(n > m for n, m in zip(now, seen, strict=True)), counts)
     stop.set()
     await asyncio.gather(*writers)
-    assert (
-        await conn.fetchval("SELECT count(*) FROM metric_samples WHERE env = 'busy'") == (counts[0])
-    )
+    written = await conn.fetchval("SELECT count(*) FROM metric_samples WHERE env = 'busy'")
+    assert written == counts[0]
     for each in (conn, reader, watcher):
         await each.close()
 
