@@ -163,8 +163,10 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
         log.info("chunk_not_settled", table=chunk.table, since=chunk.since)
         return False
     try:
-        statement = (query("retention.drop"), chunk.table, chunk.until, chunk.since)
-        await patiently(conn, PATIENCE, statement)
+        statements = [(query("retention.drop"), chunk.table, chunk.until, chunk.since)]
+        if chunk.table in SLOTS:
+            statements.append((query("retention.note_dropped"), chunk.until))
+        await patiently(conn, PATIENCE, *statements)
     except asyncpg.LockNotAvailableError:
         log.warning("chunk_in_use", table=chunk.table, since=chunk.since)
         return False

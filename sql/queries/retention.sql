@@ -1,5 +1,6 @@
 -- name: look_for_dropped
--- If the oldest chunk is not the oldest any more, it was dropped, by whomever.
+-- If the oldest chunk is not the oldest any more, it was dropped, by whomever: the database itself, or
+-- somebody by hand. What we drop we note.
 UPDATE history_edges AS e
    SET dropped_until = CASE WHEN c.since > e.chunks_since THEN greatest(e.dropped_until, c.since)
                             ELSE e.dropped_until END,
@@ -8,6 +9,11 @@ UPDATE history_edges AS e
           FROM timescaledb_information.chunks
          WHERE hypertable_schema = current_schema() AND hypertable_name = 'metric_samples') AS c
  WHERE c.since <> e.chunks_since
+
+-- name: note_dropped
+-- In the transaction of the drop: what goes is not always the oldest there is (that may be in use, or
+-- have been brought back from the archive).
+UPDATE history_edges SET dropped_until = $1 WHERE dropped_until < $1
 
 -- name: mark
 UPDATE history_edges

@@ -12,10 +12,12 @@ from core.database import Connection
 from core.errors import ArchiveError, InvalidInputError, NotFoundError
 from core.types import Project
 from scheduler import removal
+from sql import retention, rollups
 from sql.archive import expire, manifest, verify
 from sql.archive.layout import TABLES
 from sql.archive.restore import Restored, restore
 from sql.archive.store import Bucket, Folder, open_store
+from sql.retention import Retention
 from tests.history import KEEP, NOW, START, archived, fill, stored
 
 DAY = date(2026, 1, 1)
@@ -64,6 +66,16 @@ async def test_restored_days_stay_for_a_while_and_are_not_written_again(
     day = pl.col("slot_at") < START + timedelta(days=5)
     for table in TABLES:
         assert archived(store.root, table).filter(day).equals(before[table.folder])
+
+
+async def test_restored_days_do_not_hide_what_was_dropped(
+    conn: Connection, store: Folder, before: dict[str, pl.DataFrame]
+) -> None:
+    await restore(conn, store, DAY, DAY, LATER)
+    forever = Retention(*[timedelta(days=3000)] * 3, archived=True)
+    assert await retention.mark(conn, NOW, forever)
+    edges = await rollups.read_edges(conn)
+    assert edges.samples_since >= START + timedelta(days=7)
 
 
 async def test_a_row_that_is_there_is_not_overwritten(
