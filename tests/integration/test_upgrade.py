@@ -129,10 +129,10 @@ TOUCH = "UPDATE deployments SET branch = 'main' WHERE env = 'prod'"
 
 async def work(url: str, statement: str, counts: list[int], stop: asyncio.Event) -> None:
     """Write again and again; to wait for longer than a second is an error."""
+    place = len(counts)  # before anything is awaited: the first who is started is the first
+    counts.append(0)
     conn = await connect(url)
     await conn.execute("SET lock_timeout = '1s'")
-    place = len(counts)
-    counts.append(0)
     while not stop.is_set():
         await conn.execute(statement)
         counts[place] += 1
