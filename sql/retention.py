@@ -8,7 +8,7 @@ that is still being written. A chunk of samples stays until it is rolled up for 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -139,6 +139,17 @@ async def mark(conn: Connection, now: datetime, keep: Retention) -> bool:
     await conn.execute(query("retention.look_for_dropped"))
     await conn.execute(query("retention.mark"), since)
     return await rollups.outlast_writers(conn)
+
+
+async def heed_archive(conn: Connection, keep: Retention) -> Retention:
+    """Return what is kept if the database has an archive, also where nobody told this process.
+
+    A worker that was started without the setting must not drop what the others cannot archive.
+    """
+    if keep.archived or not await conn.fetchval(query("retention.has_archive")):
+        return keep
+    log.warning("archive_not_set", reason="samples of this database are archived: none are dropped")
+    return replace(keep, archived=True)
 
 
 async def drop_expired(conn: Connection, now: datetime, keep: Retention) -> list[Chunk]:

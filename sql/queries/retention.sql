@@ -20,6 +20,9 @@ UPDATE history_edges
    SET samples_since = greatest($1, dropped_until)
  WHERE samples_since <> greatest($1, dropped_until)
 
+-- name: has_archive
+SELECT EXISTS (SELECT FROM archived_chunks)
+
 -- name: chunks
 -- Chunks of hypertable $1 that end at or before $2, with all that belongs to them.
 SELECT c.range_start AS since, c.range_end AS until, d.total_bytes AS bytes

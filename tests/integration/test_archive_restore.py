@@ -11,14 +11,14 @@ import pytest
 from core.database import Connection
 from core.errors import ArchiveError, InvalidInputError, NotFoundError
 from core.types import Project
-from scheduler import removal
+from scheduler import house, removal
 from sql import retention, rollups
 from sql.archive import expire, manifest, verify
 from sql.archive.layout import TABLES
 from sql.archive.restore import Restored, restore
 from sql.archive.store import Bucket, Folder, open_store
 from sql.retention import Retention
-from tests.history import KEEP, NOW, START, archived, fill, stored
+from tests.history import KEEP, NOW, SETTLE, START, archived, fill, stored
 
 DAY = date(2026, 1, 1)
 LATER = NOW + timedelta(days=7)
@@ -66,6 +66,20 @@ async def test_restored_days_stay_for_a_while_and_are_not_written_again(
     day = pl.col("slot_at") < START + timedelta(days=5)
     for table in TABLES:
         assert archived(store.root, table).filter(day).equals(before[table.folder])
+
+
+async def test_who_does_not_know_of_the_archive_drops_no_samples(
+    conn: Connection, store: Folder, before: dict[str, pl.DataFrame], project: Project
+) -> None:
+    await fill(conn, [project.id], [8, 9])  # the next chunk
+    later = NOW + timedelta(days=8)
+    await conn.execute(SETTLE)
+    assert await house.tidy(conn, later, house.Rules()) == []
+    assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 120
+    await conn.execute("DELETE FROM archived_chunks")  # it is given up
+    await conn.execute(SETTLE)
+    assert await house.tidy(conn, later, house.Rules()) == []
+    assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 0
 
 
 async def test_restored_days_do_not_hide_what_was_dropped(
