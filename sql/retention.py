@@ -174,7 +174,9 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
         log.info("chunk_not_settled", table=chunk.table, since=chunk.since)
         return False
     try:
-        statements = [(query("retention.drop"), chunk.table, chunk.until, chunk.since)]
+        statements: list[tuple[object, ...]] = [
+            (query("retention.drop"), chunk.table, chunk.until, chunk.since)
+        ]
         if chunk.table in SLOTS:
             statements.append((query("retention.note_dropped"), chunk.until))
         await patiently(conn, PATIENCE, *statements)

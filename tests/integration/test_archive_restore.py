@@ -86,7 +86,7 @@ async def test_restored_days_do_not_hide_what_was_dropped(
     conn: Connection, store: Folder, before: dict[str, pl.DataFrame]
 ) -> None:
     await restore(conn, store, DAY, DAY, LATER)
-    forever = Retention(*[timedelta(days=3000)] * 3, archived=True)
+    forever = Retention(samples=timedelta(days=3000), archived=True)
     assert await retention.mark(conn, NOW, forever)
     edges = await rollups.read_edges(conn)
     assert edges.samples_since >= START + timedelta(days=7)
