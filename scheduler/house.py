@@ -132,7 +132,7 @@ async def tidy(conn: Connection, now: datetime, rules: Rules) -> list[Outcome]:
         ArchiveError: The archive cannot be written, or is that of another database.
         ConflictError: Another process is archiving.
     """
-    keep = rules.retention
+    keep = await retention.heed_archive(conn, rules.retention)
     await holds.fill(conn, rules.baseline_seconds)
     if not await retention.mark(conn, now, keep):
         log.warning("retention_waits", reason="somebody has been writing samples for too long")

@@ -80,7 +80,8 @@ def dump(url: str, programs: Programs, file: Path) -> int:
 async def restore(url: str, programs: Programs, file: Path) -> None:
     """Fill an empty database with what a file of `dump` holds, or leave it empty.
 
-    Who owns what and who may do what is not taken over: everything is ours then.
+    Who owns what and who may do what is not taken over: everything is ours then, and
+    what nobody else may call stays so.
 
     Raises:
         InvalidInputError: There is no such file.
@@ -101,6 +102,7 @@ async def restore(url: str, programs: Programs, file: Path) -> None:
         await asyncio.to_thread(programs.run, "pg_restore", url, *options, source)
     finally:
         await _run_alone(url, "backup.end")
+    await _run_alone(url, "backup.close")
     await _run_alone(url, "backup.analyze")
     conn = await connect(url)
     try:

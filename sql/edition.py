@@ -97,7 +97,7 @@ async def reconcile(conn: Connection, keep: Retention) -> Edition:
             for table in SLOTS:
                 await _set_chunk_interval(conn, table, keep.chunk)
             if edition is Edition.COMMUNITY:
-                await _delegate(conn, keep)
+                await _delegate(conn, await retention.heed_archive(conn, keep))
         except asyncpg.LockNotAvailableError as error:
             log.warning("reconcile_waits", error=str(error))
     return edition

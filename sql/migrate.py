@@ -112,7 +112,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
         await connection.execute(query("migrations.create_ledger"))
         todo = await pending(connection, migrations)
         if todo:
-            await teams.drop_views(connection)
+            await _clear_views(connection)
         for migration in todo:
             await _apply(connection, migration)
             log.info("migration_applied", version=migration.version, name=migration.name)
@@ -147,6 +147,16 @@ async def ensure_extension(connection: Connection) -> None:
             "add it to shared_preload_libraries, or let an administrator run "
             "CREATE EXTENSION timescaledb"
         ) from None
+
+
+async def _clear_views(connection: Connection) -> None:
+    try:
+        await teams.drop_views(connection, PATIENCE)
+    except asyncpg.PostgresError as error:
+        raise MigrationError(
+            f"the views of teams cannot be taken away ({error}): nothing was changed. End the "
+            "sessions that read them, drop what was built on them, and run it again"
+        ) from error
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

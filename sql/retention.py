@@ -8,7 +8,7 @@ that is still being written. A chunk of samples stays until it is rolled up for 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -141,6 +141,17 @@ async def mark(conn: Connection, now: datetime, keep: Retention) -> bool:
     return await rollups.outlast_writers(conn)
 
 
+async def heed_archive(conn: Connection, keep: Retention) -> Retention:
+    """Return what is kept if the database has an archive, also where nobody told this process.
+
+    A worker that was started without the setting must not drop what the others cannot archive.
+    """
+    if keep.archived or not await conn.fetchval(query("retention.has_archive")):
+        return keep
+    log.warning("archive_not_set", reason="samples of this database are archived: none are dropped")
+    return replace(keep, archived=True)
+
+
 async def drop_expired(conn: Connection, now: datetime, keep: Retention) -> list[Chunk]:
     """Drop what is expired, the samples only if they are not archived first; return what went.
 
@@ -163,8 +174,12 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
         log.info("chunk_not_settled", table=chunk.table, since=chunk.since)
         return False
     try:
-        statement = (query("retention.drop"), chunk.table, chunk.until, chunk.since)
-        await patiently(conn, PATIENCE, statement)
+        statements: list[tuple[object, ...]] = [
+            (query("retention.drop"), chunk.table, chunk.until, chunk.since)
+        ]
+        if chunk.table in SLOTS:
+            statements.append((query("retention.note_dropped"), chunk.until))
+        await patiently(conn, PATIENCE, *statements)
     except asyncpg.LockNotAvailableError:
         log.warning("chunk_in_use", table=chunk.table, since=chunk.since)
         return False

@@ -13,6 +13,7 @@ from typing import Final
 from core.database import Connection
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from sql import roles
+from sql.retention import Patience, patiently
 from sql.texts import query
 
 PREFIX: Final = roles.TEAM.name
@@ -65,7 +66,12 @@ async def build_missing_views(conn: Connection) -> None:
                 await conn.execute(query("teams.create_view").format(name=row["name"]))
 
 
-async def drop_views(conn: Connection) -> None:
-    """Take the views of teams away, so that those of `report` can change."""
-    for row in await conn.fetch(query("teams.views"), "team"):
-        await conn.execute(query("teams.drop_view").format(name=row["name"]))
+async def drop_views(conn: Connection, patience: Patience) -> None:
+    """Take the views of teams away, all or none, so that those of `report` can change.
+
+    Raises:
+        LockNotAvailableError: Somebody was reading them, however often we tried.
+    """
+    there = await conn.fetch(query("teams.views"), "team")
+    drops = [(query("teams.drop_view").format(name=row["name"]),) for row in there]
+    await patiently(conn, patience, *drops)

@@ -169,6 +169,7 @@ async def _expire(conn: Connection, store: Store, chunk: Chunk, terms: Terms) ->
             outcome = replace(outcome, rows=rows, written=written)
             await _recount(conn, chunk, rows)
             await conn.execute(query("archive.record"), chunk.name, *span, rows, terms.now)
+            await conn.execute(query("retention.note_dropped"), chunk.until)
             drop = (query("archive.drop"), chunk.table.name, *span)
             await retention.patiently(conn, terms.patience, drop)
     except asyncpg.LockNotAvailableError:

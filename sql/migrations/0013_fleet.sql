@@ -1,5 +1,9 @@
 -- The fleet by the hour, and rollups in less time.
 
+-- An hour of all services is found without reading three months. Only upkeep writes here, so nobody
+-- waits for this; it may take minutes, so it comes before what others wait for.
+CREATE INDEX samples_1h_bucket_at ON samples_1h USING brin (bucket_at) WITH (autosummarize);
+
 -- All services of an environment as one row: thousands of sketches a day are too many to merge when
 -- somebody asks. Made of samples_1h, hour by hour (sql/rollups.py).
 CREATE TABLE samples_fleet_1h (
@@ -19,14 +23,6 @@ COMMENT ON COLUMN samples_fleet_1h.missed IS 'Slots that were missed';
 COMMENT ON COLUMN samples_fleet_1h.sketch IS 'Distribution of every metric, for report.quantile_of';
 SELECT create_hypertable('samples_fleet_1h', 'bucket_at', chunk_time_interval => interval '90 days',
                          create_default_indexes => false);
-
-ALTER TABLE history_edges
-    ADD COLUMN rolled_fleet_1h_until timestamptz NOT NULL DEFAULT '-infinity';
-COMMENT ON COLUMN history_edges.rolled_fleet_1h_until IS 'End of what samples_fleet_1h holds';
-
--- An hour of all services is found without reading three months. Only upkeep writes here, so nobody
--- waits for this.
-CREATE INDEX samples_1h_bucket_at ON samples_1h USING brin (bucket_at) WITH (autosummarize);
 
 CREATE VIEW report.samples_fleet_1h AS
 SELECT bucket_at, env, services, samples, missed,
@@ -87,3 +83,8 @@ BEGIN ATOMIC
              WHERE slot_at >= since AND slot_at < until
              GROUP BY 1, 2, 3) AS rolled;
 END;
+
+-- At the end: whoever stores a sample reads these edges, and waits from here on.
+ALTER TABLE history_edges
+    ADD COLUMN rolled_fleet_1h_until timestamptz NOT NULL DEFAULT '-infinity';
+COMMENT ON COLUMN history_edges.rolled_fleet_1h_until IS 'End of what samples_fleet_1h holds';

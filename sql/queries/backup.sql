@@ -21,3 +21,12 @@ SELECT timescaledb_post_restore()
 
 -- name: analyze
 ANALYZE
+
+-- name: close
+-- Privileges do not come along, and without them everybody may call a function: this one drops chunks
+-- with the rights of its owner.
+DO $$ BEGIN
+    IF to_regprocedure('drop_old_chunks(regclass, timestamptz, timestamptz)') IS NOT NULL THEN
+        REVOKE EXECUTE ON FUNCTION drop_old_chunks FROM PUBLIC;
+    END IF;
+END $$

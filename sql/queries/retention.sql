@@ -1,5 +1,6 @@
 -- name: look_for_dropped
--- If the oldest chunk is not the oldest any more, it was dropped, by whomever.
+-- If the oldest chunk is not the oldest any more, it was dropped, by whomever: the database itself, or
+-- somebody by hand. What we drop we note.
 UPDATE history_edges AS e
    SET dropped_until = CASE WHEN c.since > e.chunks_since THEN greatest(e.dropped_until, c.since)
                             ELSE e.dropped_until END,
@@ -9,10 +10,18 @@ UPDATE history_edges AS e
          WHERE hypertable_schema = current_schema() AND hypertable_name = 'metric_samples') AS c
  WHERE c.since <> e.chunks_since
 
+-- name: note_dropped
+-- In the transaction of the drop: what goes is not always the oldest there is (that may be in use, or
+-- have been brought back from the archive).
+UPDATE history_edges SET dropped_until = $1 WHERE dropped_until < $1
+
 -- name: mark
 UPDATE history_edges
    SET samples_since = greatest($1, dropped_until)
  WHERE samples_since <> greatest($1, dropped_until)
+
+-- name: has_archive
+SELECT EXISTS (SELECT FROM archived_chunks)
 
 -- name: chunks
 -- Chunks of hypertable $1 that end at or before $2, with all that belongs to them.

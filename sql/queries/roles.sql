@@ -62,7 +62,8 @@ GRANT {role} TO {watcher}
 -- name: close_functions
 -- What the server lets everybody call although it writes, waits or disturbs: large objects, advisory
 -- locks (ours say who is alive and who leads), messages in the log of changes, jobs of TimescaleDB,
--- which run beyond every limit of who made them. Only the owner of a function can take it away; for
+-- which run beyond every limit of who made them. And what drops chunks with the rights of its owner:
+-- a dump that is restored without privileges opens it to everybody. Only the owner of a function can take it away; for
 -- anybody else this does nothing.
 DO $$
 DECLARE
@@ -84,6 +85,7 @@ END $$
                       FROM pg_depend AS d
                       JOIN pg_extension AS e ON e.oid = d.refobjid
                      WHERE d.objid = p.oid AND e.extname = 'timescaledb'))
+    OR (p.proname = 'drop_old_chunks' AND p.prosecdef)
 
 -- name: close_job_api
 -- Again and again: an update of the extension opens it anew.

@@ -11,12 +11,14 @@ import pytest
 from core.database import Connection
 from core.errors import ArchiveError, InvalidInputError, NotFoundError
 from core.types import Project
-from scheduler import removal
+from scheduler import house, removal
+from sql import retention, rollups
 from sql.archive import expire, manifest, verify
 from sql.archive.layout import TABLES
 from sql.archive.restore import Restored, restore
 from sql.archive.store import Bucket, Folder, open_store
-from tests.history import KEEP, NOW, START, archived, fill, stored
+from sql.retention import Retention
+from tests.history import KEEP, NOW, SETTLE, START, archived, fill, stored
 
 DAY = date(2026, 1, 1)
 LATER = NOW + timedelta(days=7)
@@ -64,6 +66,30 @@ async def test_restored_days_stay_for_a_while_and_are_not_written_again(
     day = pl.col("slot_at") < START + timedelta(days=5)
     for table in TABLES:
         assert archived(store.root, table).filter(day).equals(before[table.folder])
+
+
+async def test_who_does_not_know_of_the_archive_drops_no_samples(
+    conn: Connection, store: Folder, before: dict[str, pl.DataFrame], project: Project
+) -> None:
+    await fill(conn, [project.id], [8, 9])  # the next chunk
+    later = NOW + timedelta(days=8)
+    await conn.execute(SETTLE)
+    assert await house.tidy(conn, later, house.Rules()) == []
+    assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 120
+    await conn.execute("DELETE FROM archived_chunks")  # it is given up
+    await conn.execute(SETTLE)
+    assert await house.tidy(conn, later, house.Rules()) == []
+    assert await conn.fetchval("SELECT count(*) FROM metric_samples") == 0
+
+
+async def test_restored_days_do_not_hide_what_was_dropped(
+    conn: Connection, store: Folder, before: dict[str, pl.DataFrame]
+) -> None:
+    await restore(conn, store, DAY, DAY, LATER)
+    forever = Retention(samples=timedelta(days=3000), archived=True)
+    assert await retention.mark(conn, NOW, forever)
+    edges = await rollups.read_edges(conn)
+    assert edges.samples_since >= START + timedelta(days=7)
 
 
 async def test_a_row_that_is_there_is_not_overwritten(

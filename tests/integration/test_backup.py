@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
@@ -18,12 +19,13 @@ from core.database import Connection, Pool, connect, create_pool
 from core.errors import ConflictError, DatabaseError, InvalidInputError
 from core.secrets import Vault
 from scheduler.house import Rules, keep
-from sql import backup, bulk, edition, installation, migrate, projects, rollups
+from sql import backup, bulk, edition, installation, migrate, projects, roles, rollups
 from sql.backup import Programs
 from sql.retention import Retention
 from sql.scratch import scratch_database
 from tests.integration.ledger import Ledger, minutes
 from tests.integration.test_judging import generate, judge_all
+from tests.roles import ANALYST, make, url_as
 
 YEARS = timedelta(days=3000)
 LASTING = Retention(YEARS, YEARS, YEARS, YEARS, compress_after=YEARS)
@@ -31,6 +33,12 @@ LASTING = Retention(YEARS, YEARS, YEARS, YEARS, compress_after=YEARS)
 TABLES = """
 SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
  WHERE schemaname = 'public' AND tablename NOT IN ('turns', 'api_traffic')
+"""
+
+
+OPEN = """
+SELECT has_function_privilege('public', oid, 'EXECUTE') FROM pg_proc
+ WHERE proname = 'drop_old_chunks'
 """
 
 
@@ -104,6 +112,38 @@ async def test_everything_comes_back_and_works(
     await Ledger(restored).add(project.id, minutes(await bulk.read_clock(restored), 5, 0.01))
     assert await keep(empty_url, Rules())
     assert (await projects.find(restored, project.id)).name == "signed"
+    await restored.close()
+
+
+async def test_what_nobody_may_call_nobody_may_call_after_a_restore(
+    conn: Connection,
+    database_url: str,
+    empty_url: str,
+    programs: Programs,
+    tmp_path: Path,
+    vault: Vault,
+) -> None:
+    project, _ = await projects.create(conn, vault, name="shop")
+    await Ledger(conn).add(project.id, minutes(await bulk.read_clock(conn), 5))
+    file = tmp_path / "seqpulse.dump"
+    await asyncio.to_thread(backup.dump, database_url, programs, file)
+    await backup.restore(empty_url, programs, file)
+    restored = await connect(empty_url)
+    assert not await restored.fetchval(OPEN)  # in the meantime, too
+    # As it was left by whoever restored with tools of their own:
+    await restored.execute("GRANT EXECUTE ON FUNCTION drop_old_chunks TO PUBLIC")
+    await make(empty_url)
+    analyst = await connect(url_as(empty_url, ANALYST))
+    await analyst.execute("SET default_transaction_read_only = off")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await analyst.execute(
+            "SELECT public.drop_old_chunks('public.metric_samples', '-infinity', 'infinity')"
+        )
+    await analyst.close()
+    assert await restored.fetchval("SELECT count(*) FROM metric_samples") == 5
+    assert await roles.find_doors(restored) == []
+    await restored.execute("GRANT EXECUTE ON FUNCTION drop_old_chunks TO PUBLIC")
+    assert any("drop_old_chunks" in door for door in await roles.find_doors(restored))
     await restored.close()
 
 

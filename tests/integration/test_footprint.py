@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from core.database import Connection, connect
@@ -62,6 +64,14 @@ async def test_the_plan_names_every_lock_there_is(server_url: str) -> None:
             seen += len(taken)
         assert seen >= 10
         await conn.close()
+
+
+@pytest.mark.parametrize("migration", migrate.shipped()[12:], ids=lambda each: each.name)
+def test_an_index_is_built_before_a_table_is_closed_to_everybody(migration: Migration) -> None:
+    # All locks stay until the end, so who meets the closed one waits for the index.
+    text = re.sub(r"--.*", "", migration.text)
+    for index in re.finditer(r"CREATE (UNIQUE )?INDEX", text):
+        assert Wait.EVERYBODY not in footprint.read_waits(text[: index.start()]).values()
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,23 @@ async def test_who_keeps_more_can_bring_in_more_but_not_where_something_was_drop
     assert await ledger.add(project.id, [gone[-1].until + timedelta(seconds=1)]) == 1
 
 
+async def test_what_is_dropped_is_known_even_if_something_older_stays(
+    conn: Connection, database_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "PATIENCE", retention.Patience(0.2, 1, 0.0))
+    assert await retention.mark(conn, NOW, KEEP)
+    [first, *_] = await retention.expired_chunks(conn, NOW, KEEP, RAW)
+    reader = await connect(database_url)
+    async with reader.transaction():
+        await reader.fetch(f"SELECT FROM {RAW} WHERE slot_at < $1", first.until)
+        gone = [chunk for chunk in await go(conn) if chunk.table == RAW]
+    await reader.close()
+    assert gone
+    assert first not in gone
+    assert await retention.mark(conn, NOW, Retention(100 * DAY, 100 * DAY, 100 * DAY))
+    assert (await rollups.read_edges(conn)).samples_since >= gone[-1].until
+
+
 async def test_who_reads_a_chunk_delays_only_its_drop(
     conn: Connection, database_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

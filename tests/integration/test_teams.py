@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.database import Connection, connect
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import InvalidInputError, MigrationError, NotFoundError
 from core.secrets import Vault
 from core.types import Project
 from sql import bulk, edition, migrate, projects, roles, teams
 from sql.migrate import Migration
-from sql.retention import Retention
+from sql.retention import Patience, Retention
 from tests.integration.ledger import Ledger, minutes
 from tests.roles import PASSWORD, make, url_as
 
@@ -132,6 +132,22 @@ async def test_views_of_teams_follow_those_they_are_made_of(
     await edition.reconcile(conn, Retention())
     found = await seen(member)
     assert found["hints"] == found["later"] == {str(project.id)}
+
+
+async def test_a_member_who_reads_is_waited_for_in_turns_and_loses_nothing(
+    conn: Connection, member: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "PATIENCE", Patience(0.1, 2, 0.01))
+    views = set(await seen(member))
+    shipped = migrate.shipped()
+    migrations = [*shipped, Migration(len(shipped) + 1, "change", "SELECT 1")]
+    async with member.transaction():
+        await member.fetch("SELECT FROM team.slots")
+        async with asyncio.timeout(20):
+            with pytest.raises(MigrationError, match="views of teams"):
+                await migrate.migrate(conn, migrations)
+    assert set(await seen(member)) == views
+    assert await migrate.migrate(conn, migrations) == 1
 
 
 async def test_what_is_wrong_is_said(conn: Connection, project: Project) -> None:
