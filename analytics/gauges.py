@@ -94,6 +94,7 @@ class Ground:
         logs: The same as logarithms.
         base: Log level of the baseline, shape (4, d); NaN where it is too thin.
         recent: Log level of its end.
+        end: Log level of the end of the post window.
         floors: Least levels, shape (4, d).
         variance: Of one minute, on the scale of logarithms, shape (4, d).
         before_n: Baseline values, shape (4, d).
@@ -104,6 +105,7 @@ class Ground:
     logs: Array
     base: Array
     recent: Array
+    end: Array
     floors: Array
     variance: Array
     before_n: Array
@@ -115,7 +117,8 @@ def prepare(block: Block) -> Ground:
     after = take_gauges(block.after)
     floors = find_floors(block.slot_seconds)
     before_n = (~np.isnan(before)).sum(axis=-1)
-    base = take_logs(midmean(before), floors)
+    middle = midmean(before)
+    base = take_logs(middle, floors)
     base[before_n < LEAST_VALUES] = np.nan
     recent = before[..., -RECENT_SLOTS:]
     recent_n = (~np.isnan(recent)).sum(axis=-1)
@@ -126,8 +129,9 @@ def prepare(block: Block) -> Ground:
         logs=take_logs(after, floors),
         base=base,
         recent=np.where(recent_n < LEAST_VALUES, base, recent_level),
+        end=_find_end_level(after, floors),
         floors=floors,
-        variance=find_variance(before, base),
+        variance=find_variance(before, middle, base),
         before_n=before_n,
     )
 
@@ -250,10 +254,14 @@ def _precedents(block: Block, span: Span, effect: Array, profiles: Stack) -> Arr
     return np.where(similar <= usual, np.maximum(share, HABIT_P), share)
 
 
+def _find_end_level(after: Array, floors: Array) -> Array:
+    """The log level of the end of the post window."""
+    slots = after.shape[-1]
+    end = after[..., find_end(slots)]
+    return take_logs(mean(end) if slots < LONG_SLOTS else midmean(end), floors)
+
+
 def _end(ground: Ground, load: Array) -> Array:
     """How much worse the end of the window is than the baseline."""
-    slots = ground.after.shape[-1]
-    end = ground.after[..., find_end(slots)]
-    level = mean(end) if slots < LONG_SLOTS else midmean(end)
-    worse: Array = shift(ground.base + load, take_logs(level, ground.floors))
+    worse: Array = shift(ground.base + load, ground.end)
     return np.where(np.isnan(worse), -np.inf, worse)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from analytics.blocks import Array
-from analytics.levels import LATENCY, mean, midmean
+from analytics.levels import LATENCY, mean
 from analytics.profile import QUANTILES, Stack
 
 WANDER: Final = np.array([[0.05], [0.05], [0.03], [0.01]])
@@ -39,27 +39,27 @@ ODD: Final = 4.0
 standard deviations of normal values, which these hardly ever reach."""
 
 
-def find_variance(before: Array, base: Array) -> Array:
+def find_variance(before: Array, middle: Array, base: Array) -> Array:
     """Return the variance of one minute, on the scale of logarithms, shape (4, d).
 
     Args:
         before: Gauges of the baseline, shape (4, d, b).
+        middle: Their midmeans, shape (4, d).
         base: Log level of the baseline, shape (4, d).
     """
-    tame = _tame(before)
+    tame = _tame(before, middle[..., None])
     level = np.exp(base)
     level[LATENCY] = 1.0  # is a logarithm, so its scatter is relative already
     variance: Array = mean((tame - mean(tame)[..., None]) ** 2) / level**2
     return variance
 
 
-def _tame(before: Array) -> Array:
+def _tame(before: Array, middle: Array) -> Array:
     """Minutes with those that are far off moved nearer to the middle.
 
     The level does not follow one odd minute, so how well it is known must not either: a reading
     of nonsense would make the test blind to an outage.
     """
-    middle = midmean(before)[..., None]
     away = np.abs(before - middle)
     n = (~np.isnan(away)).sum(axis=-1)
     ordinary = np.floor(ORDINARY * np.maximum(n - 1, 0)).astype(np.int64)[..., None]
