@@ -131,13 +131,17 @@ async def test_a_copy_follows_a_baseline_sample_that_became_one_of_the_window(
     conn: Connection, few: list[UUID]
 ) -> None:
     """As `samples.insert` does it where the slots are the same."""
-    await holds.hold(conn, few[0], BASELINE_SECONDS)
-    became = "UPDATE metric_samples SET phase = 'post', deployment_id = $1, sequence_index = 3 "
+    for held in few:  # until there is one with a baseline
+        await holds.hold(conn, held, BASELINE_SECONDS)
+        if await conn.fetchval("SELECT count(*) FROM kept_samples WHERE phase IS NULL"):
+            break
+        await holds.release(conn, held)
+    became = "UPDATE metric_samples SET phase = 'post', deployment_id = $1, sequence_index = 99 "
     where = "WHERE slot_at = (SELECT max(slot_at) FROM kept_samples WHERE phase IS NULL)"
-    await conn.execute(became + where, few[0])
+    await conn.execute(became + where, held)
     await holds.fill(conn, BASELINE_SECONDS)
     indexes = await conn.fetch("SELECT sequence_index FROM kept_samples WHERE phase = 'post'")
-    assert 3 in {row["sequence_index"] for row in indexes}
+    assert 99 in {row["sequence_index"] for row in indexes}
     await conn.execute(
         "UPDATE metric_samples SET phase = NULL " + where.replace("IS NULL", "= 'post'")
     )

@@ -38,6 +38,7 @@ ENDED = (
     asyncpg.AdminShutdownError,
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # it hears of the end while it begins the next statement
 )
 
 ATTACKS = {
