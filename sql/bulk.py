@@ -94,6 +94,7 @@ async def _copy(conn: Connection, project_id: UUID, rows: pl.DataFrame) -> str:
         await conn.copy_to_table("incoming_samples", source=text, format="csv")
         try:
             async with conn.transaction():
-                return await conn.execute(query("bulk.take_in_new"), project_id)
+                return await conn.execute(query("bulk.take_in"), project_id)
         except asyncpg.UniqueViolationError:  # some are known: the first of them has told so
-            return await conn.execute(query("bulk.take_in"), project_id)
+            take_in = f"{query('bulk.take_in')} {query('bulk.leave_known')}"
+            return await conn.execute(take_in, project_id)

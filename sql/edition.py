@@ -17,6 +17,7 @@ import structlog
 from core.database import Connection
 from core.errors import DatabaseError
 from sql import migrate, retention, roles, rollups, teams
+from sql.patience import patiently
 from sql.retention import Retention
 from sql.samples import SLOTS
 from sql.texts import query
@@ -122,7 +123,7 @@ def drop_after(keep: Retention, table: str, age: timedelta) -> timedelta | None:
 async def _set_chunk_interval(conn: Connection, table: str, interval: timedelta) -> None:
     """Let chunks that are made from now on span `interval`."""
     if await conn.fetchval(query("edition.chunk_interval"), table) != interval:
-        await retention.patiently(
+        await patiently(
             conn, retention.PATIENCE, (query("edition.set_chunk_interval"), table, interval)
         )
         log.info("chunk_interval_set", table=table, days=interval.days)
@@ -130,7 +131,7 @@ async def _set_chunk_interval(conn: Connection, table: str, interval: timedelta)
 
 async def _compress(conn: Connection, table: str, column: str) -> None:
     if not await conn.fetchval(query("edition.compresses"), table):
-        await retention.patiently(
+        await patiently(
             conn,
             retention.PATIENCE,
             (query("edition.compress").format(table=table, column=column),),
@@ -146,5 +147,5 @@ async def _set_policy(conn: Connection, table: str, kind: str, after: timedelta 
         return
     remove = [(query(f"edition.remove_{kind}"), table)] if now is not None else []
     add = [(query(f"edition.add_{kind}"), table, after)] if after is not None else []
-    await retention.patiently(conn, retention.PATIENCE, *remove, *add)
+    await patiently(conn, retention.PATIENCE, *remove, *add)
     log.info("policy_set", table=table, kind=kind, days=after.days if after else None)

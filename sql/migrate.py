@@ -26,8 +26,8 @@ import structlog
 
 from core.database import Connection
 from core.errors import DatabaseError, MigrationError
-from sql import locks, retention, teams
-from sql.retention import Patience
+from sql import locks, teams
+from sql.patience import Patience, patiently
 from sql.texts import FOLDER, query
 
 log = structlog.get_logger(__name__)
@@ -165,7 +165,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     record = (query("migrations.record"), *entry)
     try:
         if migration.in_transaction:
-            await retention.patiently(connection, PATIENCE, (migration.text,), record)
+            await patiently(connection, PATIENCE, (migration.text,), record)
         else:
             await _apply_in_pieces(connection, migration)
             await connection.execute(*record)

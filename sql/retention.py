@@ -7,10 +7,9 @@ that is still being written. A chunk of samples stays until it is rolled up for 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import asyncpg
 import structlog
@@ -18,6 +17,7 @@ import structlog
 from core.database import Connection
 from core.settings import Settings
 from sql import rollups
+from sql.patience import Patience, patiently
 from sql.samples import SLOTS
 from sql.texts import query
 
@@ -25,20 +25,6 @@ log = structlog.get_logger(__name__)
 
 MARGIN: Final = timedelta(hours=1)
 """Between what is refused at the edge and what is not stored: the time to carry out a request."""
-
-
-class Patience(NamedTuple):
-    """How a table that is in use is waited for.
-
-    Attributes:
-        wait_seconds: Of one attempt. Who comes after us waits behind it.
-        attempts: How many there are.
-        pause_seconds: Between two of them; it lets those through who wait behind us.
-    """
-
-    wait_seconds: float
-    attempts: int
-    pause_seconds: float
 
 
 PATIENCE: Final = Patience(wait_seconds=0.2, attempts=5, pause_seconds=1.0)
@@ -175,7 +161,7 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
         return False
     try:
         statements: list[tuple[object, ...]] = [
-            (query("retention.drop"), chunk.table, chunk.until, chunk.since)
+            (query("retention.drop"), chunk.table, chunk.since, chunk.until)
         ]
         if chunk.table in SLOTS:
             statements.append((query("retention.note_dropped"), chunk.until))
@@ -185,26 +171,6 @@ async def drop(conn: Connection, chunk: Chunk) -> bool:
         return False
     log.info("chunk_dropped", table=chunk.table, since=chunk.since, bytes=chunk.bytes)
     return True
-
-
-async def patiently(conn: Connection, patience: Patience, *statements: tuple[object, ...]) -> None:
-    """Run statements that lock a table, each with its arguments, all or nothing.
-
-    Raises:
-        LockNotAvailableError: The table was in use, however often we tried.
-    """
-    for left in reversed(range(patience.attempts)):
-        try:
-            async with conn.transaction():
-                wait = f"{patience.wait_seconds * 1000:.0f}ms"
-                await conn.execute(query("retention.limit_wait"), wait)
-                for text, *arguments in statements:
-                    await conn.execute(str(text), *arguments)
-            return
-        except asyncpg.LockNotAvailableError:
-            if not left:
-                raise
-            await asyncio.sleep(patience.pause_seconds)
 
 
 async def is_settled(conn: Connection, until: datetime) -> bool:

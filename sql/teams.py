@@ -13,7 +13,7 @@ from typing import Final
 from core.database import Connection
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from sql import roles
-from sql.retention import Patience, patiently
+from sql.patience import Patience, patiently
 from sql.texts import query
 
 PREFIX: Final = roles.TEAM.name

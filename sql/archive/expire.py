@@ -30,7 +30,7 @@ from sql.archive.store import Store
 from sql.archive.turn import alone
 from sql.archive.verify import check_part
 from sql.archive.write import Origin, write_lot
-from sql.retention import Patience
+from sql.patience import Patience, patiently
 from sql.texts import query
 
 log = structlog.get_logger(__name__)
@@ -164,14 +164,14 @@ async def _expire(conn: Connection, store: Store, chunk: Chunk, terms: Terms) ->
         async with conn.transaction():
             await conn.execute(query("archive.set_up"), f"{terms.lock_seconds * 1000:.0f}ms")
             hold = (query("archive.hold").format(name=chunk.name),)
-            await retention.patiently(conn, terms.patience, hold)
+            await patiently(conn, terms.patience, hold)
             rows, written = await _fill(conn, store, chunk, terms)
             outcome = replace(outcome, rows=rows, written=written)
             await _recount(conn, chunk, rows)
             await conn.execute(query("archive.record"), chunk.name, *span, rows, terms.now)
             await conn.execute(query("retention.note_dropped"), chunk.until)
-            drop = (query("archive.drop"), chunk.table.name, *span)
-            await retention.patiently(conn, terms.patience, drop)
+            drop = (query("retention.drop"), chunk.table.name, *span)
+            await patiently(conn, terms.patience, drop)
     except asyncpg.LockNotAvailableError:
         return outcome
     except ArchiveError as error:

@@ -47,9 +47,6 @@ SELECT count(*) FROM missed_slots WHERE slot_at >= $1 AND slot_at < $2
 -- Against whoever writes; readers go on. The name is quoted by the server.
 LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE
 
--- name: drop
-SELECT drop_old_chunks($1::text::regclass, since => $2, until => $3)
-
 -- name: record
 INSERT INTO archived_chunks (chunk, range_start, range_end, rows, archived_at, verified_at)
 VALUES ($1, $2, $3, $4, $5, now())

@@ -1,8 +1,3 @@
--- name: facts
-SELECT current_database() AS database, current_setting('server_version') AS postgresql,
-       (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
-       current_setting('timescaledb.license', true) AS edition
-
 -- name: is_empty
 -- Nothing is there but what extensions brought along.
 SELECT NOT EXISTS (

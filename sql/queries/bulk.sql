@@ -55,8 +55,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_samples (
     extra            jsonb
 ) ON COMMIT DELETE ROWS
 
--- name: take_in_new
--- ON CONFLICT would make it nearly twice as dear, and history is mostly new.
+-- name: take_in
+-- All are new, or it fails: ON CONFLICT would make it nearly twice as dear, and history is mostly new.
 WITH owner AS MATERIALIZED (
     SELECT id FROM projects WHERE id = $1 FOR KEY SHARE
 ), late AS (
@@ -82,29 +82,6 @@ SELECT slot_at, owner.id, env, requests_per_sec, latency_p95, error_rate, cpu_us
   FROM owner, incoming_samples
  WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
 
--- name: take_in
-WITH owner AS MATERIALIZED (
-    SELECT id FROM projects WHERE id = $1 FOR KEY SHARE
-), late AS (
-    INSERT INTO late_hours (project_id, env, hour_at)
-    SELECT DISTINCT owner.id, env, time_bucket('1 hour', slot_at)
-      FROM owner, incoming_samples
-     WHERE slot_at < (SELECT closed_until FROM history_edges WHERE only_row)
-), found AS (
-    DELETE FROM missed_slots AS m
-     USING (SELECT m.project_id, m.env, m.slot_at
-              FROM missed_slots AS m
-             WHERE m.project_id = $1 AND m.phase IS NULL
-               AND m.slot_at >= (SELECT min(slot_at) FROM incoming_samples)
-               AND m.slot_at <= (SELECT max(slot_at) FROM incoming_samples)
-               AND (m.env, m.slot_at) IN (SELECT env, slot_at FROM incoming_samples)
-               FOR UPDATE SKIP LOCKED) AS f
-     WHERE m.project_id = f.project_id AND m.env = f.env AND m.slot_at = f.slot_at
-)
-INSERT INTO metric_samples (slot_at, project_id, env, requests_per_sec, latency_p95, error_rate,
-                            cpu_usage, memory_usage, extra)
-SELECT slot_at, owner.id, env, requests_per_sec, latency_p95, error_rate, cpu_usage, memory_usage,
-       nullif(jsonb_strip_nulls(extra), '{}')
-  FROM owner, incoming_samples
- WHERE slot_at >= (SELECT samples_since FROM history_edges WHERE only_row)
+-- name: leave_known
+-- The end of `take_in` when some are known.
 ON CONFLICT (project_id, env, slot_at) DO NOTHING

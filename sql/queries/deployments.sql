@@ -34,9 +34,6 @@ UPDATE deployments
  WHERE id = $1 AND state = 'finished' AND extended_at IS NULL
 RETURNING *
 
--- name: mark_analyzed
-UPDATE deployments SET state = 'analyzed', analyzed_at = now() WHERE id = $1
-
 -- name: find
 SELECT * FROM deployments WHERE id = $1 AND project_id = $2
 

@@ -34,10 +34,7 @@ SELECT c.range_start AS since, c.range_end AS until, d.total_bytes AS bytes
  ORDER BY c.range_start
 
 -- name: drop
-SELECT drop_old_chunks($1::text::regclass, since => $3, until => $2)
-
--- name: limit_wait
-SELECT set_config('lock_timeout', $1, true)
+SELECT drop_old_chunks($1::text::regclass, since => $2, until => $3)
 
 -- name: forget_profiles
 -- What verdicts were made with stays as long as they do; so does what was known when a deployment

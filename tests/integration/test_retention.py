@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sql.patience import Patience
 from typer.testing import CliRunner
 
 from core.cli import app
@@ -138,7 +139,7 @@ async def test_who_keeps_more_can_bring_in_more_but_not_where_something_was_drop
 async def test_what_is_dropped_is_known_even_if_something_older_stays(
     conn: Connection, database_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "PATIENCE", retention.Patience(0.2, 1, 0.0))
+    monkeypatch.setattr(retention, "PATIENCE", Patience(0.2, 1, 0.0))
     assert await retention.mark(conn, NOW, KEEP)
     [first, *_] = await retention.expired_chunks(conn, NOW, KEEP, RAW)
     reader = await connect(database_url)
@@ -155,7 +156,7 @@ async def test_what_is_dropped_is_known_even_if_something_older_stays(
 async def test_who_reads_a_chunk_delays_only_its_drop(
     conn: Connection, database_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "PATIENCE", retention.Patience(0.2, 2, 0.01))
+    monkeypatch.setattr(retention, "PATIENCE", Patience(0.2, 2, 0.01))
     assert await retention.mark(conn, NOW, KEEP)
     [first, *_] = await retention.expired_chunks(conn, NOW, KEEP, RAW)
     reader, other = await connect(database_url), await connect(database_url)
