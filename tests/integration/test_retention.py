@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sql.patience import Patience
 from typer.testing import CliRunner
 
 from core.cli import app
@@ -15,6 +14,7 @@ from core.errors import NotFoundError
 from core.types import Deployment, Project
 from scheduler import house
 from sql import bulk, holds, retention, rollups, samples, windows
+from sql.patience import Patience
 from sql.retention import Chunk, Retention
 from tests.integration.ledger import Ledger, minutes
 

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sql.patience import Patience
 from typer.testing import CliRunner
 
 from core.cli import app
@@ -19,6 +18,7 @@ from core.secrets import Vault
 from core.types import Project
 from sql import bulk, edition, migrate, projects, roles, teams
 from sql.migrate import Migration
+from sql.patience import Patience
 from sql.retention import Retention
 from tests.integration.ledger import Ledger, minutes
 from tests.roles import PASSWORD, make, url_as

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sql.patience import Patience
 
 from analytics import policy
 from core.database import Connection, connect, create_pool
@@ -14,6 +13,7 @@ from core.errors import MigrationError
 from scheduler import judging
 from sql import migrate
 from sql.migrate import Migration
+from sql.patience import Patience
 from sql.scratch import scratch_database
 
 SHIPPED = migrate.shipped()
