@@ -1,4 +1,7 @@
-"""Verdicts with their evidence and hints, written once and together; shadows beside them."""
+"""Verdicts with their evidence and hints, written together; shadows beside them.
+
+The tables hold the newest revision of each. What was said before lies in `former_verdicts`.
+"""
 
 from __future__ import annotations
 
@@ -58,13 +61,33 @@ async def save(
     Returns:
         The deployments that had no verdict before; of the others nothing is written.
     """
-    rows = await conn.fetch(
-        query("verdicts.insert"),
-        _json(_verdict_row(judgement, policy_digest) for judgement, _ in judged),
-        _json(row for judgement, _ in judged for row in _evidence_rows(judgement)),
-        _json(row for judgement, hints in judged for row in _hint_rows(judgement, hints)),
-    )
+    rows = await conn.fetch(query("verdicts.insert"), *_pack(judged, policy_digest))
     return {row["deployment_id"] for row in rows}
+
+
+async def lock(conn: Connection, deployment_id: UUID) -> tuple[int, str | None] | None:
+    """Return revision and policy digest of a verdict, or None; others who lock it wait.
+
+    Args:
+        conn: Connection, in a transaction: it ends the lock.
+        deployment_id: Which deployment.
+    """
+    row = await conn.fetchrow(query("verdicts.lock"), deployment_id)
+    return None if row is None else (row["revision"], row["policy_digest"])
+
+
+async def revise(
+    conn: Connection, judgement: Judgement, hints: Sequence[Hint], policy_digest: str
+) -> int:
+    """Store the next revision of a verdict that is locked; what was said before is set aside.
+
+    Returns:
+        Its number.
+    """
+    await conn.execute(query("verdicts.set_aside"), judgement.deployment_id)
+    packed = _pack([(judgement, hints)], policy_digest)
+    revision: int = await conn.fetchval(query("verdicts.revise"), *packed)
+    return revision
 
 
 async def save_shadows(
@@ -153,6 +176,17 @@ async def project_hints(
         )
         for row in rows
     ]
+
+
+def _pack(
+    judged: Sequence[tuple[Judgement, Sequence[Hint]]], policy_digest: str | None
+) -> tuple[str, str, str]:
+    """Return rows of verdicts, evidence and hints."""
+    return (
+        _json(_verdict_row(judgement, policy_digest) for judgement, _ in judged),
+        _json(row for judgement, _ in judged for row in _evidence_rows(judgement)),
+        _json(row for judgement, hints in judged for row in _hint_rows(judgement, hints)),
+    )
 
 
 def _json(rows: Iterable[dict[str, object]]) -> str:

@@ -37,6 +37,51 @@ SELECT deployment_id, policy, policy_digest, verdict, conclusive, reason_code, c
  ORDER BY deployment_id, policy
 ON CONFLICT DO NOTHING
 
+-- name: lock
+-- Whoever judges a deployment again waits here for the one that is at it already.
+SELECT revision, policy_digest FROM verdicts WHERE deployment_id = $1 FOR UPDATE
+
+-- name: set_aside
+-- What is said now becomes a former revision, with everything that belongs to it.
+WITH former AS (
+    INSERT INTO former_verdicts (deployment_id, revision, policy, policy_digest, verdict,
+                                 conclusive, reason_code, confidence, coverage_ratio,
+                                 quality_ratio, penalties, confounders, decided_at, profile_until,
+                                 as_of, created_at, evidence, hints, shadows)
+    SELECT r.deployment_id, r.revision, r.policy, r.policy_digest, r.verdict, r.conclusive,
+           r.reason_code, r.confidence, r.coverage_ratio, r.quality_ratio, r.penalties,
+           r.confounders, r.decided_at, r.profile_until, r.as_of, r.created_at, r.evidence,
+           r.hints, r.shadows
+      FROM report.verdict_revisions AS r
+     WHERE r.deployment_id = $1 AND r.newest
+    RETURNING deployment_id
+), piece AS (
+    DELETE FROM evidence AS e USING former WHERE e.deployment_id = former.deployment_id
+), hint AS (
+    DELETE FROM hints AS h USING former WHERE h.deployment_id = former.deployment_id
+)
+DELETE FROM shadow_verdicts AS s USING former WHERE s.deployment_id = former.deployment_id
+
+-- name: revise
+-- The next revision, in the place of the one that was set aside.
+WITH verdict AS (
+    UPDATE verdicts AS v
+       SET revision = v.revision + 1, policy = s.policy, policy_digest = s.policy_digest,
+           verdict = s.verdict, conclusive = s.conclusive, reason_code = s.reason_code,
+           confidence = s.confidence, coverage_ratio = s.coverage_ratio,
+           quality_ratio = s.quality_ratio, penalties = s.penalties, confounders = s.confounders,
+           decided_at = s.decided_at, profile_until = s.profile_until, as_of = s.as_of,
+           created_at = now()
+      FROM json_populate_recordset(NULL::verdicts, $1::json) AS s
+     WHERE v.deployment_id = s.deployment_id
+    RETURNING v.revision
+), piece AS (
+    INSERT INTO evidence SELECT * FROM json_populate_recordset(NULL::evidence, $2::json)
+), hint AS (
+    INSERT INTO hints SELECT * FROM json_populate_recordset(NULL::hints, $3::json)
+)
+SELECT revision FROM verdict
+
 -- name: find
 SELECT * FROM verdicts WHERE deployment_id = $1
 
