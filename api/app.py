@@ -8,11 +8,22 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import deployments, ds_metrics, health, problems, projects, samples, verdicts
+from api import (
+    afterwards,
+    deployments,
+    ds_metrics,
+    health,
+    lookups,
+    problems,
+    projects,
+    samples,
+    verdicts,
+)
 from api.body import BodyLimit
 from api.limits import CallLimits
 from api.state import State
 from api.traffic import CountRequests, Traffic
+from api.waiting import Waiting
 from core.database import create_pool
 from core.settings import Settings
 from scheduler.waker import Waker
@@ -38,8 +49,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 await migrate.check(conn)
             waker = Waker()
             vault = settings.vault()
-            app.state.seqpulse = State(settings, pool, vault, CallLimits(), waker, traffic)
-            async with waker.running(pool), traffic.telling(pool):
+            waiting = Waiting(database_url, settings.poll_seconds)
+            app.state.seqpulse = State(settings, pool, vault, CallLimits(), waker, traffic, waiting)
+            async with waker.running(pool), traffic.telling(pool), waiting.running(pool):
                 yield
 
     app = FastAPI(
@@ -52,6 +64,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(CountRequests, traffic=traffic)
     problems.install(app)
-    for room in (deployments, verdicts, samples, projects, health, ds_metrics):
+    for room in (deployments, verdicts, afterwards, lookups, samples, projects, health, ds_metrics):
         app.include_router(room.router)
     return app

@@ -31,7 +31,7 @@ async def get_project(conn: ConnectionDep, state: StateDep, api_key: ApiKeyDep) 
     Raises:
         ProblemError: 401, no key or not a live one.
     """
-    return (await _identify(conn, state, api_key)).project
+    return (await identify(conn, state, api_key)).project
 
 
 async def get_owner(project_id: UUID, state: StateDep, api_key: ApiKeyDep) -> Caller:
@@ -44,13 +44,18 @@ async def get_owner(project_id: UUID, state: StateDep, api_key: ApiKeyDep) -> Ca
         NotFoundError: The key is another project's.
     """
     async with state.pool.acquire(timeout=5) as conn:
-        caller = await _identify(conn, state, api_key)
+        caller = await identify(conn, state, api_key)
     if caller.project.id != project_id:
         raise NotFoundError(f"no project {project_id}")
     return caller
 
 
-async def _identify(conn: Connection, state: State, api_key: str | None) -> Caller:
+async def identify(conn: Connection, state: State, api_key: str | None) -> Caller:
+    """Return who an API key belongs to.
+
+    Raises:
+        ProblemError: 401, no key or not a live one.
+    """
     if not api_key:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,

@@ -1,7 +1,8 @@
-"""What every request may use: settings, pool, vault, limits, waker, traffic."""
+"""What every request may use: settings, pool, vault, limits, waker, traffic, who waits."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
@@ -10,6 +11,7 @@ from fastapi import Depends, Request
 
 from api.limits import CallLimits, Places
 from api.traffic import Traffic
+from api.waiting import Waiting
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
@@ -26,7 +28,11 @@ class State:
     limits: CallLimits
     waker: Waker
     traffic: Traffic
+    waiting: Waiting
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
+    waits: Places = field(default_factory=lambda: Places(overall=5000, each=2500))
+    rejudges: Places = field(default_factory=lambda: Places(overall=200, each=100))
 
 
 async def get_state(request: Request) -> State:  # async: what is not is sent to a thread

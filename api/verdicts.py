@@ -1,77 +1,98 @@
-"""What was found: the verdict of a deployment and the hints of a project."""
+"""The verdict of a deployment: at once, or as soon as there is one."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from http import HTTPStatus
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
-from api.auth import ProjectDep
-from api.schemas import (
-    EnvName,
-    HintAnswer,
-    PendingAnswer,
-    ProjectHintAnswer,
-    ShadowAnswer,
-    VerdictAnswer,
-)
-from api.state import ConnectionDep
-from core.types import Deployment, Severity
-from sql import deployments, verdicts
+from api.auth import ApiKeyDep, identify
+from api.schemas import PendingAnswer, VerdictAnswer
+from api.state import State, StateDep
+from core import secrets
+from core.errors import NotFoundError
+from core.types import DeploymentState
+from sql import lookups
+from sql.lookups import Answer, Lookup
 
 router = APIRouter(tags=["verdicts"])
 
+MAX_WAIT_SECONDS: Final = 60
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": PendingAnswer, "description": "No verdict yet; ask again after Retry-After"},
+    304: {"description": "If-None-Match names the revision that is the newest still"},
+}
 
-@router.get("/deployments/{deployment_id}/verdict", responses={202: {"model": PendingAnswer}})
+
+@router.get("/deployments/{deployment_id}/verdict", response_model=VerdictAnswer, responses=ANSWERS)
 async def show(
-    deployment_id: UUID, project: ProjectDep, conn: ConnectionDep, response: Response
-) -> VerdictAnswer | PendingAnswer:
-    """Return the verdict with evidence and hints, or 202 and Retry-After while there is none."""
-    deployment = await deployments.find(conn, deployment_id, project.id)
-    judgement = await verdicts.find(conn, deployment_id)
-    if judgement is None:
-        response.status_code = 202
-        response.headers["Retry-After"] = str(_retry_after(deployment))
-        return PendingAnswer(
-            deployment_id=deployment.id,
-            state=deployment.state,
-            message=f"no verdict yet: the deployment is {deployment.state}",
-        )
-    hints = await verdicts.find_hints(conn, deployment_id)
-    shadows = await verdicts.find_shadows(conn, deployment_id)
-    return VerdictAnswer.model_validate(judgement).model_copy(
-        update={
-            "hints": [HintAnswer.model_validate(hint) for hint in hints],
-            "shadows": [ShadowAnswer.model_validate(shadow) for shadow in shadows],
-        }
+    deployment_id: UUID,
+    request: Request,
+    state: StateDep,
+    api_key: ApiKeyDep,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0,
+    if_none_match: Annotated[str | None, Header(max_length=1024)] = None,
+) -> Response:
+    """Return the verdict with evidence and hints, or 202 and Retry-After while there is none.
+
+    With `wait` the answer comes as soon as there is a verdict, at the latest after so many seconds.
+    The ETag is the revision.
+    """
+    found = await _look(state, api_key, deployment_id)
+    if found.state is None:
+        raise NotFoundError(f"no deployment {deployment_id}")
+    answer = found.answer
+    if answer is None and wait:
+        with state.waits.take(str(found.project_id)):
+            answer = await state.waiting.wait(deployment_id, wait, request.receive)
+    if answer is None:
+        return _pending(deployment_id, found.state, found.slot_seconds)
+    return respond(answer, if_none_match)
+
+
+async def _look(state: State, api_key: str | None, deployment_id: UUID) -> Lookup:
+    """Look up key and verdict at once; what is odd about the key is told by the ordinary way."""
+    key = secrets.parse_api_key(api_key or "")
+    async with state.pool.acquire(timeout=5) as conn:
+        found = None if key is None else await lookups.find(conn, key.id, deployment_id)
+        if found and key and secrets.same(found.digest, state.vault.digest(key.secret)):
+            return found
+        caller = await identify(conn, state, api_key)  # of the master key before, if it returns
+        again = key and await lookups.find(conn, key.id, deployment_id)
+    if not again or again.project_id != caller.project.id:
+        raise NotFoundError(f"no deployment {deployment_id}")
+    return again
+
+
+def respond(
+    answer: Answer, if_none_match: str | None = None, status: HTTPStatus = HTTPStatus.OK
+) -> Response:
+    """Return a verdict, or 304 to who has this revision.
+
+    The ETag is weak: shadows may follow a moment later, and another version of the server may tell
+    more of the same revision.
+    """
+    headers = {"ETag": f'W/"{answer.revision}"', "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and _matches(if_none_match, answer.revision):
+        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
+    return Response(answer.body, status, headers, "application/json")
+
+
+def _matches(if_none_match: str, revision: int) -> bool:
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return bool(tags & {"*", f'"{revision}"'})
+
+
+def _pending(deployment_id: UUID, state: DeploymentState, slot_seconds: float | None) -> Response:
+    """Suggest when to ask again: after one slot, between a second and half a minute."""
+    seconds = math.ceil(min(max(slot_seconds or 30.0, 1.0), 30.0))
+    answer = PendingAnswer(
+        deployment_id=deployment_id,
+        state=state,
+        message=f"no verdict yet: the deployment is {state}",
     )
-
-
-@router.get("/sdh")
-async def list_hints(
-    project: ProjectDep,
-    conn: ConnectionDep,
-    severity: Severity | None = None,
-    env: EnvName | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> list[ProjectHintAnswer]:
-    """Return the latest composite diagnoses (SDH hints) of the project, newest first."""
-    found = await verdicts.project_hints(conn, project.id, severity=severity, env=env, limit=limit)
-    return [
-        ProjectHintAnswer(
-            deployment_id=item.deployment_id,
-            env=item.env,
-            branch=item.branch,
-            finished_at=item.finished_at,
-            verdict=item.verdict,
-            hint=HintAnswer.model_validate(item.hint),
-        )
-        for item in found
-    ]
-
-
-def _retry_after(deployment: Deployment) -> int:
-    """Suggest when to ask again: one slot, between a second and half a minute."""
-    return math.ceil(min(max(deployment.slot_seconds or 30.0, 1.0), 30.0))
+    headers = {"Retry-After": str(seconds), "Cache-Control": "no-store"}
+    return Response(answer.model_dump_json(), HTTPStatus.ACCEPTED, headers, "application/json")

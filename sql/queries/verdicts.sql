@@ -1,5 +1,6 @@
 -- name: insert
 -- Verdicts with everything that belongs to them, all or nothing; JSON rows by the columns' names.
+-- Who waits for one is told by its commit (`sql.lookups`), so nobody has to look and none is missed.
 WITH verdict AS (
     INSERT INTO verdicts (deployment_id, policy, policy_digest, verdict, conclusive, reason_code,
                           confidence, coverage_ratio, quality_ratio, penalties, confounders,
@@ -26,7 +27,7 @@ WITH verdict AS (
       FROM verdict
      WHERE d.id = verdict.deployment_id
 )
-SELECT deployment_id FROM verdict
+SELECT deployment_id, pg_notify('seqpulse_verdicts', deployment_id::text) FROM verdict
 
 -- name: insert_shadows
 INSERT INTO shadow_verdicts (deployment_id, policy, policy_digest, verdict, conclusive,
@@ -74,13 +75,13 @@ WITH verdict AS (
            created_at = now()
       FROM json_populate_recordset(NULL::verdicts, $1::json) AS s
      WHERE v.deployment_id = s.deployment_id
-    RETURNING v.revision
+    RETURNING v.deployment_id, v.revision
 ), piece AS (
     INSERT INTO evidence SELECT * FROM json_populate_recordset(NULL::evidence, $2::json)
 ), hint AS (
     INSERT INTO hints SELECT * FROM json_populate_recordset(NULL::hints, $3::json)
 )
-SELECT revision FROM verdict
+SELECT revision, pg_notify('seqpulse_verdicts', deployment_id::text) FROM verdict
 
 -- name: find
 SELECT * FROM verdicts WHERE deployment_id = $1

@@ -1,0 +1,80 @@
+"""What comes after a verdict: it is judged again."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Response
+from fastapi.exceptions import RequestValidationError
+
+from analytics import policy
+from api.answers import RejudgeBody
+from api.auth import ApiKeyDep, identify
+from api.schemas import VerdictAnswer
+from api.state import State, StateDep
+from api.verdicts import respond
+from core.errors import NotFoundError
+from core.settings import Settings
+from scheduler.judging import Policies
+from scheduler.rejudging import rejudge
+from sql import deployments, lookups
+
+router = APIRouter(prefix="/deployments", tags=["verdicts"])
+
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Somebody judged it again already, and the same would be said"},
+    201: {"model": VerdictAnswer, "description": "The new revision"},
+}
+
+
+@router.post("/{deployment_id}/rejudge", response_model=VerdictAnswer, responses=ANSWERS)
+async def judge_again(
+    deployment_id: UUID,
+    state: StateDep,
+    api_key: ApiKeyDep,
+    body: Annotated[RejudgeBody | None, Body()] = None,
+) -> Response:
+    """Judge a deployment again by the samples it was judged by; the old verdict is kept.
+
+    The policy is the configured one, or another one that is shipped or configured. 201 and the new
+    revision; 200 and the newest one where somebody has judged again already and the same would be
+    said: so many who ask at once make one. 409 if there is no verdict yet, or its samples are gone.
+    """
+    async with state.pool.acquire(timeout=5) as conn:
+        caller = await identify(conn, state, api_key)
+        await deployments.find(conn, deployment_id, caller.project.id)
+    policies = _choose(state.settings, None if body is None else body.policy)
+    with state.rejudges.take(str(caller.project.id)):
+        made = await _judge(state, policies, deployment_id)
+    async with state.pool.acquire(timeout=5) as conn:
+        answer = (await lookups.find_answers(conn, [deployment_id])).get(deployment_id)
+    if answer is None:
+        raise NotFoundError(f"no deployment {deployment_id}")
+    return respond(answer, status=HTTPStatus.CREATED if made else HTTPStatus.OK)
+
+
+async def _judge(state: State, policies: Policies, deployment_id: UUID) -> bool:
+    """Judge one at a time, so that nobody who waits for a turn holds a connection meanwhile."""
+    async with state.turn:
+        seconds = state.settings.baseline_window_seconds
+        _, made = await rejudge(state.pool, policies, seconds, deployment_id)
+    return made
+
+
+def _choose(settings: Settings, wanted: str | None) -> Policies:
+    """Return who judges.
+
+    Raises:
+        RequestValidationError: There is no policy of this name. A file is never taken from outside.
+    """
+    live = policy.choose(settings.policy)
+    shadows = [policy.choose(each) for each in settings.shadow_policies]
+    if wanted is not None:
+        known = {each.name: each for each in (*policy.POLICIES.values(), *shadows, live)}
+        if wanted not in known:
+            message = f"not one of {', '.join(sorted(known))}"
+            raise RequestValidationError([{"loc": ("body", "policy"), "msg": message}])
+        live = known[wanted]
+    return Policies(live, tuple(each for each in shadows if each.name != live.name))
