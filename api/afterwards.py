@@ -1,4 +1,4 @@
-"""What comes after a verdict: it is judged again."""
+"""What comes after a verdict: it is judged again, and people say whether it was right."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fastapi import APIRouter, Body, Response
 from fastapi.exceptions import RequestValidationError
 
 from analytics import policy
-from api.answers import RejudgeBody
-from api.auth import ApiKeyDep, identify
+from api.answers import FeedbackAnswer, FeedbackBody, RejudgeBody
+from api.auth import ApiKeyDep, ProjectDep, identify
 from api.schemas import VerdictAnswer
-from api.state import State, StateDep
+from api.state import ConnectionDep, State, StateDep
 from api.verdicts import respond
 from core.errors import NotFoundError
 from core.settings import Settings
 from scheduler.judging import Policies
 from scheduler.rejudging import rejudge
-from sql import deployments, lookups
+from sql import deployments, lookups, verdicts
 
 router = APIRouter(prefix="/deployments", tags=["verdicts"])
 
@@ -53,6 +53,19 @@ async def judge_again(
     if answer is None:
         raise NotFoundError(f"no deployment {deployment_id}")
     return respond(answer, status=HTTPStatus.CREATED if made else HTTPStatus.OK)
+
+
+@router.post("/{deployment_id}/feedback")
+async def say(
+    deployment_id: UUID, body: FeedbackBody, project: ProjectDep, conn: ConnectionDep
+) -> FeedbackAnswer:
+    """Say whether a deployment did harm, or whether its verdict was right; the last word counts.
+
+    409 if `right` is said of a deployment without a verdict.
+    """
+    await deployments.find(conn, deployment_id, project.id)
+    row = await verdicts.put_feedback(conn, deployment_id, **body.model_dump())
+    return FeedbackAnswer.model_validate(row)
 
 
 async def _judge(state: State, policies: Policies, deployment_id: UUID) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -50,7 +51,10 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             waker = Waker()
             vault = settings.vault()
             waiting = Waiting(database_url, settings.poll_seconds)
-            app.state.seqpulse = State(settings, pool, vault, CallLimits(), waker, traffic, waiting)
+            lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
+            app.state.seqpulse = State(
+                settings, pool, vault, CallLimits(), waker, traffic, waiting, lookups_at_once
+            )
             async with waker.running(pool), traffic.telling(pool), waiting.running(pool):
                 yield
 
@@ -64,6 +68,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(CountRequests, traffic=traffic)
     problems.install(app)
-    for room in (deployments, verdicts, afterwards, lookups, samples, projects, health, ds_metrics):
+    for room in (verdicts, deployments, afterwards, lookups, samples, projects, health, ds_metrics):
         app.include_router(room.router)
     return app

@@ -29,6 +29,7 @@ class State:
     waker: Waker
     traffic: Traffic
     waiting: Waiting
+    lookups: asyncio.Semaphore
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
     waits: Places = field(default_factory=lambda: Places(overall=5000, each=2500))

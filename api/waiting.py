@@ -25,8 +25,8 @@ from sql.lookups import Answer
 
 log = structlog.get_logger(__name__)
 
-LOT: Final = 500
-"""Verdicts looked up at once."""
+LOT: Final = 100
+"""Verdicts looked up at once: few, so that the first are sent while the next are looked up."""
 RECONNECT_SECONDS: Final = 0.5
 
 Waiter = asyncio.Future[Answer | None]

@@ -98,9 +98,14 @@ CREATE TABLE feedback (
     harmful boolean NOT NULL,
     given_by text NOT NULL,
     given_at timestamp with time zone NOT NULL DEFAULT now(),
+    revision integer,
+    rolled_back_by text,
+    note text,
     CONSTRAINT feedback_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES deployments(id) ON DELETE CASCADE,
     CONSTRAINT feedback_given_by_check CHECK (((length(given_by) >= 1) AND (length(given_by) <= 255))),
-    CONSTRAINT feedback_pkey PRIMARY KEY (deployment_id)
+    CONSTRAINT feedback_note_check CHECK (((length(note) >= 1) AND (length(note) <= 2000))),
+    CONSTRAINT feedback_pkey PRIMARY KEY (deployment_id),
+    CONSTRAINT feedback_rolled_back_by_check CHECK (((length(rolled_back_by) >= 1) AND (length(rolled_back_by) <= 255)))
 );
 
 CREATE TABLE former_verdicts (
@@ -750,6 +755,22 @@ CREATE VIEW report.dora AS
   WHERE (d.finished_at IS NOT NULL)
   GROUP BY (time_bucket('7 days'::interval, d.finished_at)), d.project_id, p.name, d.env;
 
+CREATE VIEW report.feedback AS
+ SELECT f.deployment_id,
+    d.project_id,
+    p.name AS project,
+    d.env,
+    d.finished_at,
+    f.harmful,
+    f.rolled_back_by,
+    f.note,
+    f.given_by,
+    f.given_at,
+    f.revision
+   FROM ((feedback f
+     JOIN deployments d ON ((d.id = f.deployment_id)))
+     JOIN projects p ON ((p.id = d.project_id)));
+
 CREATE VIEW report.hints AS
  SELECT h.deployment_id,
     d.project_id,
@@ -1313,6 +1334,11 @@ COMMENT ON COLUMN evidence.distance_to_flip IS 'Growth of the effect until the m
 COMMENT ON COLUMN evidence.trend_per_hour IS 'Slope in the post window, unit of the metric per hour';
 COMMENT ON TABLE feedback IS 'What people say afterwards: did the deployment hurt? The last word counts';
 COMMENT ON COLUMN feedback.harmful IS 'Whether the deployment did harm, whatever the verdict was';
+COMMENT ON COLUMN feedback.given_by IS 'Who says so';
+COMMENT ON COLUMN feedback.given_at IS 'When it was said last';
+COMMENT ON COLUMN feedback.revision IS 'The verdict it was said of; null: there was none';
+COMMENT ON COLUMN feedback.rolled_back_by IS 'Who or what rolled it back; null: nobody, or not said';
+COMMENT ON COLUMN feedback.note IS 'In their own words';
 COMMENT ON TABLE former_verdicts IS 'What was said of a deployment before it was judged again';
 COMMENT ON COLUMN former_verdicts.policy IS 'Name of the policy that judged';
 COMMENT ON COLUMN former_verdicts.conclusive IS 'False when the data could not have carried a verdict';
@@ -1385,6 +1411,7 @@ COMMENT ON COLUMN report.dora.week IS 'Its Monday';
 COMMENT ON COLUMN report.dora.harmful IS 'Labelled harmful by feedback, else by a rollback';
 COMMENT ON COLUMN report.dora.median_restore_seconds IS 'From the finish of a deployment that was rolled back to the trigger of the rollback';
 COMMENT ON COLUMN report.dora.median_rollout_seconds IS 'From trigger to finish. Lead time needs commits, which are not known here';
+COMMENT ON VIEW report.feedback IS 'What people say of deployments afterwards; the last word counts';
 COMMENT ON VIEW report.hints IS 'Composite diagnoses (SDH hints) with the actions to take';
 COMMENT ON VIEW report.jobs IS 'Every job, live or done; filter on finished_at for history';
 COMMENT ON VIEW report.missed_slots IS 'Every slot that could not be collected, and why';

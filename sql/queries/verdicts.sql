@@ -101,20 +101,16 @@ SELECT policy, verdict, conclusive, reason_code, confidence, failed_metrics
  WHERE deployment_id = $1
  ORDER BY policy
 
--- name: project_hints
-SELECT h.deployment_id, d.env, d.branch, d.finished_at, v.verdict,
-       h.rule, h.severity, h.title, h.diagnosis, h.actions, h.metrics
-  FROM hints h
-  JOIN deployments d ON d.id = h.deployment_id
-  JOIN verdicts v ON v.deployment_id = h.deployment_id
- WHERE d.project_id = $1
-   AND ($2::text IS NULL OR h.severity = $2)
-   AND ($3::text IS NULL OR d.env = $3)
- ORDER BY d.finished_at DESC, d.id, h.position
- LIMIT $4
-
 -- name: put_feedback
-INSERT INTO feedback (deployment_id, harmful, given_by)
-VALUES ($1, $2, $3)
+-- Without $2 the verdict tells: an alarm that was right ($3), or an ok that was wrong, was about a
+-- harmful deployment. Without a verdict, too, nothing is said.
+INSERT INTO feedback (deployment_id, harmful, revision, given_by, rolled_back_by, note)
+SELECT d.id, coalesce($2, (v.verdict <> 'ok') = $3), v.revision, $4, $5, $6
+  FROM deployments AS d
+  LEFT JOIN verdicts AS v ON v.deployment_id = d.id
+ WHERE d.id = $1 AND ($2::boolean IS NOT NULL OR v.verdict IS NOT NULL)
 ON CONFLICT (deployment_id)
-DO UPDATE SET harmful = excluded.harmful, given_by = excluded.given_by, given_at = now()
+DO UPDATE SET harmful = excluded.harmful, revision = excluded.revision,
+              given_by = excluded.given_by, rolled_back_by = excluded.rolled_back_by,
+              note = excluded.note, given_at = now()
+RETURNING deployment_id, harmful, revision, rolled_back_by, note, given_by, given_at
