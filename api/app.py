@@ -13,6 +13,7 @@ from api import (
     afterwards,
     deployments,
     ds_metrics,
+    events,
     health,
     lookups,
     problems,
@@ -21,6 +22,7 @@ from api import (
     verdicts,
 )
 from api.body import BodyLimit
+from api.feed import Feed
 from api.limits import CallLimits
 from api.state import State
 from api.traffic import CountRequests, Traffic
@@ -50,12 +52,18 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 await migrate.check(conn)
             waker = Waker()
             vault = settings.vault()
-            waiting = Waiting(database_url, settings.poll_seconds)
+            feed = Feed()
+            waiting = Waiting(database_url, settings.poll_seconds, also=feed.hear)
             lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
             app.state.seqpulse = State(
-                settings, pool, vault, CallLimits(), waker, traffic, waiting, lookups_at_once
+                settings, pool, vault, CallLimits(), waker, traffic, waiting, feed, lookups_at_once
             )
-            async with waker.running(pool), traffic.telling(pool), waiting.running(pool):
+            async with (
+                waker.running(pool),
+                traffic.telling(pool),
+                waiting.running(pool),
+                feed.running(pool),
+            ):
                 yield
 
     app = FastAPI(
@@ -68,6 +76,16 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(CountRequests, traffic=traffic)
     problems.install(app)
-    for room in (verdicts, deployments, afterwards, lookups, samples, projects, health, ds_metrics):
+    for room in (
+        verdicts,
+        deployments,
+        events,
+        afterwards,
+        lookups,
+        samples,
+        projects,
+        health,
+        ds_metrics,
+    ):
         app.include_router(room.router)
     return app

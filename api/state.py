@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
+from api.feed import Feed
 from api.limits import CallLimits, Places
 from api.traffic import Traffic
 from api.waiting import Waiting
@@ -29,11 +30,18 @@ class State:
     waker: Waker
     traffic: Traffic
     waiting: Waiting
+    feed: Feed
     lookups: asyncio.Semaphore
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
     waits: Places = field(default_factory=lambda: Places(overall=5000, each=2500))
+    streams: Places = field(default_factory=lambda: Places(overall=1000, each=200))
     rejudges: Places = field(default_factory=lambda: Places(overall=200, each=100))
+
+    def let_go(self) -> None:
+        """End every wait and every stream: the process is about to end."""
+        self.waiting.close()
+        self.feed.close()
 
 
 async def get_state(request: Request) -> State:  # async: what is not is sent to a thread

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Final
@@ -35,14 +35,18 @@ Waiter = asyncio.Future[Answer | None]
 class Waiting:
     """Who waits for which verdict."""
 
-    def __init__(self, url: str, poll_seconds: float) -> None:
+    def __init__(
+        self, url: str, poll_seconds: float, also: Callable[[UUID], None] = lambda _: None
+    ) -> None:
         """Start with nobody.
 
         Args:
             url: The database, for the listening connection.
             poll_seconds: How often all who wait are looked up although nothing was heard: a
                 connection may be lost in silence, or lead through a pooler that swallows LISTEN.
+            also: Told of every verdict, too, by the id of its deployment.
         """
+        self._also = also
         self._url = url
         self._poll_seconds = poll_seconds
         self._waiters: dict[UUID, set[Waiter]] = {}
@@ -115,6 +119,7 @@ class Waiting:
 
     def _hear(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:
         deployment_id = UUID(str(payload))
+        self._also(deployment_id)
         if deployment_id in self._waiters:
             self._tell(deployment_id)
 

@@ -73,8 +73,8 @@ def api(host: Host = None, port: Port = None) -> None:
 
 class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let those go who wait for a verdict, instead of waiting for them."""
-        self.config.app.state.seqpulse.waiting.close()  # type: ignore[union-attr]
+        """Let those go who wait for a verdict or hear a stream, instead of waiting for them."""
+        self.config.app.state.seqpulse.let_go()  # type: ignore[union-attr]
         await super().shutdown(sockets)
 
 

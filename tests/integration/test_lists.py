@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -102,7 +102,7 @@ async def test_deployments_are_found_by_what_they_are(
 ) -> None:
     await conn.execute(FILL, project.id, NOON, 24)
     await conn.execute(SAY)
-    for query, test in {
+    tests: dict[str, Callable[[dict[str, str]], bool]] = {
         "env=prod": lambda row: row["env"] == "prod",
         "branch=b1": lambda row: row["branch"] == "b1",
         "verdict=warning": lambda row: row["branch"] == "b0",
@@ -114,7 +114,8 @@ async def test_deployments_are_found_by_what_they_are(
         "since=2026-05-01T12:02:00Z&until=2026-05-01T14:05:00%2B02:00": lambda row: (
             "12:02" <= row["triggered_at"][11:16] < "12:05"
         ),
-    }.items():
+    }
+    for query, test in tests.items():
         everything = await walk(client, key, "/deployments")
         assert len(everything) == 24
         found = await walk(client, key, f"/deployments?limit=4&{query}")
