@@ -8,8 +8,9 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import deployments, ds_metrics, health, problems, projects, samples, verdicts
+from api import deployments, ds_metrics, health, keys, problems, projects, samples, verdicts
 from api.body import BodyLimit
+from api.edge import Edge
 from api.limits import CallLimits
 from api.state import State
 from api.traffic import CountRequests, Traffic
@@ -38,8 +39,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 await migrate.check(conn)
             waker = Waker()
             vault = settings.vault()
-            app.state.seqpulse = State(settings, pool, vault, CallLimits(), waker, traffic)
-            async with waker.running(pool), traffic.telling(pool):
+            state = State(settings, pool, vault, CallLimits(), waker, traffic)
+            app.state.seqpulse = state
+            async with waker.running(pool), traffic.telling(pool), state.uses.writing(pool):
                 yield
 
     app = FastAPI(
@@ -49,9 +51,10 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, seconds=settings.body_seconds)
     app.add_middleware(CountRequests, traffic=traffic)
+    app.add_middleware(Edge)
     problems.install(app)
-    for room in (deployments, verdicts, samples, projects, health, ds_metrics):
+    for room in (deployments, verdicts, samples, projects, keys, health, ds_metrics):
         app.include_router(room.router)
     return app
