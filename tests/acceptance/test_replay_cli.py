@@ -66,7 +66,9 @@ async def test_the_policy_on_record_changes_nothing_and_another_one_does(
 
 
 async def test_the_past_is_found_in_the_archive(url: str, conn: Connection, tmp_path: Path) -> None:
-    identity = await conn.fetchval("SELECT id FROM deployments ORDER BY finished_at LIMIT 1")
+    identity = await conn.fetchval(  # of one whose target was gone nothing can be found
+        "SELECT deployment_id FROM verdicts WHERE coverage_ratio = 1 LIMIT 1"
+    )
     lone = seqpulse(url, "judge", str(identity), "--policy", "reference-v2").stdout
     await conn.execute(SETTLE)
     await expire.run(conn, Folder(tmp_path), datetime(2026, 6, 1, tzinfo=UTC), timedelta())
