@@ -12,6 +12,7 @@ from api import deployments, ds_metrics, health, keys, problems, projects, sampl
 from api.body import BodyLimit
 from api.edge import Edge
 from api.limits import CallLimits
+from api.openapi import Api
 from api.state import State
 from api.traffic import CountRequests, Traffic
 from core.database import create_pool
@@ -44,7 +45,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             async with waker.running(pool), traffic.telling(pool), state.uses.writing(pool):
                 yield
 
-    app = FastAPI(
+    app = Api(
         title="SeqPulse",
         summary="Did this deploy hurt, what exactly, how sure are we, what to do.",
         version=version("seqpulse-server"),

@@ -74,9 +74,9 @@ class Guard:
                 Kind.FORBIDDEN,
                 f"this needs an API key of scope {self.scope}; this one's is {caller.scope}",
             )
-        if (wanted := request.path_params.get("project_id")) is not None:
-            if caller.project.id != (project_id := parse_id("project_id", wanted)):
-                raise NotFoundError(f"no project {project_id}")
+        wanted = request.path_params.get("project_id")
+        if wanted is not None and caller.project.id != parse_id("project_id", wanted):
+            raise NotFoundError(f"no project {UUID(wanted)}")
         request.state.caller = caller
         return caller
 

@@ -28,7 +28,7 @@ MAX_NONCE_LENGTH: Final = 128
 router = APIRouter(tags=["health"], route_class=Route)
 
 
-@router.get(PATH)
+@router.get(PATH, responses={401: {}, 429: {}})
 async def show(request: Request, conn: ConnectionDep, state: StateDep) -> MetricsAnswer:
     """Return requests, p95 and errors of the last minute of all API processes together.
 
