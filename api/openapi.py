@@ -1,4 +1,4 @@
-"""The description of the API: what the routes say of themselves, and what is true of all of them."""
+"""The description of the API: what its routes say of themselves, and what is true of them all."""
 
 from __future__ import annotations
 
