@@ -35,6 +35,7 @@ from core.types import SHARES, Metric
 TRAFFIC: Final = ORDER.index(Metric.REQUESTS_PER_SEC)
 LATENCY: Final = ORDER.index(Metric.LATENCY_P95)
 ERRORS: Final = ORDER.index(Metric.ERROR_RATE)
+CPU: Final = ORDER.index(Metric.CPU_USAGE)
 
 HARM_RATE: Final = 0.05
 """Share of deployments that do harm where teams are good at it (DORA, change failure rate)."""
@@ -124,6 +125,8 @@ def compare(block: Block, rules: Rules, profiles: Stack) -> Comparison:
     quality = assess_quality(block, rules.min_values)
     # Data that cannot carry a verdict carries no failure; half-blind it carries no rollback.
     failed = fallen & passed & _usable(block, quality, rules)
+    # What the first traffic costs was never measured, so it is no fault of the deployment's.
+    failed[CPU] &= ~_has_first_traffic(quality, rules)
     severe = _grade(found, failed, rules) & ~quality.blind.any(axis=1)
     seconds = find_seconds(np.array(block.after.shape[-1]), block.slot_seconds)
     severe[TRAFFIC] &= chosen.expected[TRAFFIC] * seconds >= rules.severe_requests
@@ -208,15 +211,20 @@ def decide(block: Block, comparison: Comparison, rules: Rules) -> Decision:
 
 
 def _cannot_compare(block: Block, quality: Quality, rules: Rules) -> Flags:
-    """Whether a service without traffic before was tried after: what came has no measure.
+    """Whether what came has no measure, since there was no traffic before.
 
-    A few requests are not much tried; but that those few fail must not pass for harmless.
+    A few requests are not much; but that those few fail must not pass for harmless.
     """
     failed = failures.count(block.after, block.slot_seconds)[1].sum(axis=-1)
-    tried = quality.requests >= rules.min_requests
-    bad = failed >= rules.minima[Metric.ERROR_RATE].amount
-    without: Flags = quality.untried.any(axis=1) & (tried | bad)
+    bad = quality.untried.any(axis=1) & (failed >= rules.minima[Metric.ERROR_RATE].amount)
+    without: Flags = _has_first_traffic(quality, rules) | bad
     return without
+
+
+def _has_first_traffic(quality: Quality, rules: Rules) -> Flags:
+    """Whether a service without traffic before has some after."""
+    first: Flags = quality.untried.any(axis=1) & (quality.requests >= rules.min_requests)
+    return first
 
 
 def _ends_badly(block: Block, comparison: Comparison, rules: Rules) -> Flags:

@@ -15,7 +15,6 @@ Compare = Callable[..., Judgement]
 Sample = dict[str, object]
 
 IDLE: Sample = {"requests_per_sec": 0.0, "latency_p95": 0.0, "error_rate": 0.0, "cpu_usage": 0.02}
-BUSY: Sample = {"cpu_usage": 0.05}
 
 
 def _few(requests: float, failed: float) -> Sample:
@@ -58,11 +57,23 @@ def test_traffic_that_dies_recommends_a_rollback(compare: Compare, slots: int) -
     assert [hint.rule for hint in diagnose(judgement)][:1] == ["traffic_drop"]
 
 
+@pytest.mark.parametrize("cpu", [0.05, 0.6])
 @pytest.mark.parametrize("slots", [5, 15])
-def test_traffic_that_begins_has_nothing_to_be_compared_with(compare: Compare, slots: int) -> None:
-    judgement = compare(before=[IDLE] * 30, after=[BUSY] * slots)
-    assert judgement.reason_code == ReasonCode.METRIC_MISSING
+def test_traffic_that_begins_has_nothing_to_be_compared_with(
+    compare: Compare, slots: int, cpu: float
+) -> None:
+    judgement = compare(before=[IDLE] * 30, after=[{"cpu_usage": cpu}] * slots)
+    assert (judgement.reason_code, _failed(judgement)) == (ReasonCode.METRIC_MISSING, [])
     assert judgement.verdict is Verdict.WARNING
+
+
+@pytest.mark.parametrize("slots", [5, 15])
+def test_first_traffic_excuses_no_memory(compare: Compare, slots: int) -> None:
+    judgement = compare(before=[IDLE] * 30, after=[{"memory_usage": 0.9}] * slots)
+    assert (judgement.reason_code, _failed(judgement)) == (
+        ReasonCode.REGRESSION,
+        [Metric.MEMORY_USAGE],
+    )
 
 
 @pytest.mark.parametrize(
