@@ -6,14 +6,15 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from analytics import policy
 from api.answers import FeedbackAnswer, FeedbackBody, RejudgeBody
-from api.auth import ApiKeyDep, ProjectDep, identify
+from api.auth import AdminDep, CiDep
+from api.routes import Route
 from api.schemas import VerdictAnswer
-from api.state import ConnectionDep, State, StateDep
+from api.state import ConnectionDep, StateDep, connecting
 from api.verdicts import respond
 from core.errors import NotFoundError
 from core.settings import Settings
@@ -21,7 +22,7 @@ from scheduler.judging import Policies
 from scheduler.rejudging import rejudge
 from sql import deployments, lookups, verdicts
 
-router = APIRouter(prefix="/deployments", tags=["verdicts"])
+router = APIRouter(prefix="/deployments", tags=["verdicts"], route_class=Route)
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Somebody judged it again already, and the same would be said"},
@@ -31,9 +32,10 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.post("/{deployment_id}/rejudge", response_model=VerdictAnswer, responses=ANSWERS)
 async def judge_again(
+    request: Request,
     deployment_id: UUID,
+    caller: AdminDep,
     state: StateDep,
-    api_key: ApiKeyDep,
     body: Annotated[RejudgeBody | None, Body()] = None,
 ) -> Response:
     """Judge a deployment again by the samples it was judged by; the old verdict is kept.
@@ -42,14 +44,14 @@ async def judge_again(
     revision; 200 and the newest one where somebody has judged again already and the same would be
     said: so many who ask at once make one. 409 if there is no verdict yet, or its samples are gone.
     """
-    async with state.pool.acquire(timeout=5) as conn:
-        caller = await identify(conn, state, api_key)
-        await deployments.find(conn, deployment_id, caller.project.id)
     policies = _choose(state.settings, None if body is None else body.policy)
+    seconds = state.settings.baseline_window_seconds
+    # One at a time, and who waits for a turn holds no connection meanwhile.
     with state.rejudges.take(str(caller.project.id)):
-        made = await _judge(state, policies, deployment_id)
-    async with state.pool.acquire(timeout=5) as conn:
-        answer = (await lookups.find_answers(conn, [deployment_id])).get(deployment_id)
+        async with state.turn, connecting(request, state) as conn:
+            await deployments.find(conn, deployment_id, caller.project.id)
+            _, made = await rejudge(conn, policies, seconds, deployment_id)
+            answer = (await lookups.find_answers(conn, [deployment_id])).get(deployment_id)
     if answer is None:
         raise NotFoundError(f"no deployment {deployment_id}")
     return respond(answer, status=HTTPStatus.CREATED if made else HTTPStatus.OK)
@@ -57,23 +59,15 @@ async def judge_again(
 
 @router.post("/{deployment_id}/feedback")
 async def say(
-    deployment_id: UUID, body: FeedbackBody, project: ProjectDep, conn: ConnectionDep
+    deployment_id: UUID, body: FeedbackBody, caller: CiDep, conn: ConnectionDep
 ) -> FeedbackAnswer:
     """Say whether a deployment did harm, or whether its verdict was right; the last word counts.
 
     409 if `right` is said of a deployment without a verdict.
     """
-    await deployments.find(conn, deployment_id, project.id)
+    await deployments.find(conn, deployment_id, caller.project.id)
     row = await verdicts.put_feedback(conn, deployment_id, **body.model_dump())
     return FeedbackAnswer.model_validate(row)
-
-
-async def _judge(state: State, policies: Policies, deployment_id: UUID) -> bool:
-    """Judge one at a time, so that nobody who waits for a turn holds a connection meanwhile."""
-    async with state.turn:
-        seconds = state.settings.baseline_window_seconds
-        _, made = await rejudge(state.pool, policies, seconds, deployment_id)
-    return made
 
 
 def _choose(settings: Settings, wanted: str | None) -> Policies:
@@ -88,6 +82,8 @@ def _choose(settings: Settings, wanted: str | None) -> Policies:
         known = {each.name: each for each in (*policy.POLICIES.values(), *shadows, live)}
         if wanted not in known:
             message = f"not one of {', '.join(sorted(known))}"
-            raise RequestValidationError([{"loc": ("body", "policy"), "msg": message}])
+            raise RequestValidationError(
+                [{"type": "value_error", "loc": ("body", "policy"), "msg": message}]
+            )
         live = known[wanted]
     return Policies(live, tuple(each for each in shadows if each.name != live.name))

@@ -15,6 +15,7 @@ from api import (
     ds_metrics,
     events,
     health,
+    keys,
     lookups,
     problems,
     projects,
@@ -22,8 +23,10 @@ from api import (
     verdicts,
 )
 from api.body import BodyLimit
+from api.edge import Edge
 from api.feed import Feed
 from api.limits import CallLimits
+from api.openapi import Api
 from api.state import State
 from api.traffic import CountRequests, Traffic
 from api.waiting import Waiting
@@ -55,26 +58,29 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             feed = Feed()
             waiting = Waiting(database_url, settings.poll_seconds, also=feed.hear)
             lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
-            app.state.seqpulse = State(
+            state = State(
                 settings, pool, vault, CallLimits(), waker, traffic, waiting, feed, lookups_at_once
             )
+            app.state.seqpulse = state
             async with (
                 waker.running(pool),
                 traffic.telling(pool),
+                state.uses.writing(pool),
                 waiting.running(pool),
                 feed.running(pool),
             ):
                 yield
 
-    app = FastAPI(
+    app = Api(
         title="SeqPulse",
         summary="Did this deploy hurt, what exactly, how sure are we, what to do.",
         version=version("seqpulse-server"),
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, seconds=settings.body_seconds)
     app.add_middleware(CountRequests, traffic=traffic)
+    app.add_middleware(Edge)
     problems.install(app)
     for room in (
         verdicts,
@@ -84,6 +90,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         lookups,
         samples,
         projects,
+        keys,
         health,
         ds_metrics,
     ):

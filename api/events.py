@@ -17,16 +17,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.auth import ApiKeyDep, identify
+from api.auth import ReaderDep
 from api.feed import Feed
 from api.progress import Told, list_events
+from api.routes import Route
 from api.state import State, StateDep
 from core.errors import NotFoundError
 from core.types import DeploymentState
 from sql import deployments, progress
 from sql.progress import Progress
 
-router = APIRouter(tags=["verdicts"])
+router = APIRouter(tags=["verdicts"], route_class=Route)
 
 LAST_SECONDS: Final = 3600.0
 """Then a stream ends; who still listens comes back by itself, with the id of the last event."""
@@ -43,7 +44,7 @@ STREAM: Final[dict[int | str, dict[str, Any]]] = {
 async def stream(
     deployment_id: UUID,
     state: StateDep,
-    api_key: ApiKeyDep,
+    caller: ReaderDep,
     last_event_id: Annotated[str | None, Header(description="id of the last event heard")] = None,
 ) -> Response:
     """Tell of a deployment what happens, and what has happened since the last event that was heard.
@@ -51,7 +52,6 @@ async def stream(
     The stream ends with the verdict, or after an hour.
     """
     async with state.pool.acquire(timeout=5) as conn:
-        caller = await identify(conn, state, api_key)
         await deployments.find(conn, deployment_id, caller.project.id)
         now = (await progress.look(conn, [deployment_id])).get(deployment_id)
     told = Told() if last_event_id is None else Told.parse(last_event_id)

@@ -12,13 +12,14 @@ from api import cursors
 from api.answers import ListedAnswer, RevisionAnswer, SlotsAnswer
 from api.auth import ProjectDep
 from api.cursors import Cursor, Limit
+from api.routes import Route
 from api.schemas import EnvName, HintAnswer, ProjectHintAnswer
 from api.state import ConnectionDep, StateDep
 from core.types import DeploymentState, Severity, Verdict
 from sql import deployments, lists
 from sql.lists import Place, Wanted
 
-router = APIRouter(tags=["lookups"])
+router = APIRouter(tags=["lookups"], route_class=Route)
 
 Name = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Since = Annotated[AwareDatetime | None, Query(description="triggered at this moment or later")]

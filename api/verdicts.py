@@ -11,18 +11,19 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 
-from api.auth import ApiKeyDep, identify
+from api.auth import Guard, ReaderDep, count, parse_id
+from api.routes import Route
 from api.schemas import PendingAnswer, VerdictAnswer
-from api.state import State, StateDep
+from api.state import State
 from core import secrets
 from core.errors import NotFoundError
-from core.types import DeploymentState
+from core.types import DeploymentState, Scope
 from sql import lookups
 from sql.lookups import Answer, Lookup
 
 MAX_WAIT_SECONDS: Final = 60
+GUARD: Final = Guard(Scope.READ)
 ACQUIRE_SECONDS: Final = 5
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": PendingAnswer, "description": "No verdict yet; ask again after Retry-After"},
@@ -30,36 +31,54 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class DirectRoute(APIRoute):
-    """Hands a request over as it is: FastAPI's parameters would cost more than the lookup.
-
-    What the signature of `show` says of them is what the documentation tells, and is done here.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers."""
-        return _answer
-
-
-async def _answer(request: Request) -> Response:
-    headers = request.headers
+async def look(request: Request) -> Response:
+    """Answer a lookup, see `show`."""
     state: State = request.app.state.seqpulse
-    api_key = headers.get("x-api-key")
+    found, deployment_id = await _find(request, state)
+    if found is None or found.state is None:
+        raise NotFoundError(f"no deployment {deployment_id}")
+    wait = _parse_wait(request) if request.scope["query_string"] else 0
+    answer = found.answer
+    if answer is None and wait:
+        with state.waits.take(str(found.project_id)):
+            answer = await state.waiting.wait(deployment_id, wait, request.receive)
+    if answer is None:
+        return _pending(deployment_id, found.state, found.slot_seconds)
+    return respond(answer, request.headers.get("if-none-match"))
+
+
+async def _find(request: Request, state: State) -> tuple[Lookup | None, UUID]:
+    """Look up key and verdict at once; whoever has no plainly good key goes the ordinary way."""
+    text = request.path_params["deployment_id"]
+    key = secrets.parse_api_key(request.headers.get("x-api-key", ""))
+    deployment_id = None if key is None else _read_id(text)
+    if key is None or deployment_id is None:
+        await GUARD.admit(request)  # who may not ask is not told what is wrong
+        return None, parse_id("deployment_id", text)
+    found = await _look_up(state, key.id, deployment_id)
+    if found and secrets.same(found.digest, state.vault.digest(key.secret)):
+        count(request, state, key.id)
+        state.uses.note(key.id)
+        return found, deployment_id
+    await GUARD.admit(request)  # of the master key before, if it returns
+    return await _look_up(state, key.id, deployment_id), deployment_id
+
+
+async def _look_up(state: State, key_id: str, deployment_id: UUID) -> Lookup | None:
+    # Whoever waits for a connection of the pool is overtaken by who comes later; here nobody is.
+    async with (
+        asyncio.timeout(ACQUIRE_SECONDS),
+        state.lookups,
+        state.pool.acquire() as conn,
+    ):
+        return await lookups.find(conn, key_id, deployment_id)
+
+
+def _read_id(text: str) -> UUID | None:
     try:
-        deployment_id = UUID(request.path_params["deployment_id"])
+        return UUID(text)
     except ValueError:
-        async with state.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
-            await identify(conn, state, api_key)  # who may not ask is not told what is wrong
-        issue = {"loc": ("path", "deployment_id"), "msg": "must be a UUID"}
-        raise RequestValidationError([issue]) from None
-    return await show(
-        deployment_id,
-        request,
-        state,
-        api_key,
-        _parse_wait(request) if request.scope["query_string"] else 0,
-        headers.get("if-none-match"),
-    )
+        return None
 
 
 def _parse_wait(request: Request) -> float:
@@ -70,56 +89,9 @@ def _parse_wait(request: Request) -> float:
         seconds = math.nan
     if not 0 <= seconds <= MAX_WAIT_SECONDS:
         message = f"must be a number of seconds, 0 to {MAX_WAIT_SECONDS}"
-        raise RequestValidationError([{"loc": ("query", "wait"), "msg": message}])
+        issue = {"type": "value_error", "loc": ("query", "wait"), "msg": message}
+        raise RequestValidationError([issue])
     return seconds
-
-
-router = APIRouter(tags=["verdicts"], route_class=DirectRoute)
-
-
-@router.get("/deployments/{deployment_id}/verdict", response_model=VerdictAnswer, responses=ANSWERS)
-async def show(
-    deployment_id: UUID,
-    request: Request,
-    state: StateDep,
-    api_key: ApiKeyDep,
-    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0,
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> Response:
-    """Return the verdict with evidence and hints, or 202 and Retry-After while there is none.
-
-    With `wait` the answer comes as soon as there is a verdict, at the latest after so many seconds.
-    The ETag is the revision.
-    """
-    found = await _look(state, api_key, deployment_id)
-    if found.state is None:
-        raise NotFoundError(f"no deployment {deployment_id}")
-    answer = found.answer
-    if answer is None and wait:
-        with state.waits.take(str(found.project_id)):
-            answer = await state.waiting.wait(deployment_id, wait, request.receive)
-    if answer is None:
-        return _pending(deployment_id, found.state, found.slot_seconds)
-    return respond(answer, if_none_match)
-
-
-async def _look(state: State, api_key: str | None, deployment_id: UUID) -> Lookup:
-    """Look up key and verdict at once; what is odd about the key is told by the ordinary way."""
-    key = secrets.parse_api_key(api_key or "")
-    # Whoever waits for a connection of the pool is overtaken by who comes later; here nobody is.
-    async with (
-        asyncio.timeout(ACQUIRE_SECONDS),
-        state.lookups,
-        state.pool.acquire() as conn,
-    ):
-        found = None if key is None else await lookups.find(conn, key.id, deployment_id)
-        if found and key and secrets.same(found.digest, state.vault.digest(key.secret)):
-            return found
-        caller = await identify(conn, state, api_key)  # of the master key before, if it returns
-        again = key and await lookups.find(conn, key.id, deployment_id)
-    if not again or again.project_id != caller.project.id:
-        raise NotFoundError(f"no deployment {deployment_id}")
-    return again
 
 
 def respond(
@@ -151,3 +123,34 @@ def _pending(deployment_id: UUID, state: DeploymentState, slot_seconds: float | 
     )
     headers = {"Retry-After": str(seconds), "Cache-Control": "no-store"}
     return Response(answer.model_dump_json(), HTTPStatus.ACCEPTED, headers, "application/json")
+
+
+class DirectRoute(Route):
+    """Hands a request over as it is: the framework's parameters would cost more than the lookup.
+
+    What the signature of `show` says of them is what the documentation tells, and done in `look`.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers."""
+        return look
+
+
+router = APIRouter(tags=["verdicts"], route_class=DirectRoute)
+
+
+@router.get("/deployments/{deployment_id}/verdict", response_model=VerdictAnswer, responses=ANSWERS)
+async def show(
+    request: Request,
+    deployment_id: UUID,
+    _caller: ReaderDep,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Return the verdict with evidence and hints, or 202 and Retry-After while there is none.
+
+    With `wait` the answer comes as soon as there is a verdict, at the latest after so many seconds.
+    The ETag is the revision.
+    """
+    del deployment_id, wait, if_none_match  # `look` reads them from the request
+    return await look(request)

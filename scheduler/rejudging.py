@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from analytics import hints
-from core.database import Connection, Pool
+from core.database import Connection
 from core.errors import ConflictError
 from core.judgement import Evidence, Judgement
 from core.types import Hint
@@ -30,7 +30,7 @@ GONE: Final = (
 
 
 async def rejudge(
-    pool: Pool, policies: Policies, baseline_seconds: float, deployment_id: UUID
+    conn: Connection, policies: Policies, baseline_seconds: float, deployment_id: UUID
 ) -> tuple[int, bool]:
     """Judge a deployment again by the samples it was judged by.
 
@@ -39,7 +39,7 @@ async def rejudge(
     many who ask at once one makes a revision, and the others, who wait for it, find it.
 
     Args:
-        pool: Connections.
+        conn: Connection; everything happens in one transaction of it.
         policies: Who judges; shadows that fail are left out.
         baseline_seconds: Length of the baseline window.
         deployment_id: Which deployment.
@@ -50,7 +50,7 @@ async def rejudge(
     Raises:
         ConflictError: There is no verdict yet, or its samples are gone.
     """
-    async with pool.acquire(timeout=5) as conn, conn.transaction():
+    async with conn.transaction():
         locked = await verdicts.lock(conn, deployment_id)
         before = await verdicts.find(conn, deployment_id)
         if locked is None or before is None:

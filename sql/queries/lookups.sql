@@ -40,7 +40,7 @@ SELECT k.digest, k.project_id, d.state, d.slot_seconds, v.revision,
   FROM api_keys AS k
   LEFT JOIN deployments AS d ON d.id = $2 AND d.project_id = k.project_id
   LEFT JOIN verdicts AS v ON v.deployment_id = d.id
- WHERE k.id = $1 AND k.revoked_at IS NULL
+ WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
 
 -- name: verdicts
 -- Of those of $1 that have one.

@@ -15,8 +15,8 @@ from api.limits import Places
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Deployment, Project
-from sql import projects
+from core.types import Deployment, Project, Scope
+from sql import api_keys, projects
 from tests.integration.test_judging import judge_one, settle
 from tests.integration.test_waiting import Served, serving
 
@@ -29,7 +29,8 @@ async def served(settings: Settings, database_url: str) -> AsyncIterator[Served]
 
 @pytest.fixture
 async def key(conn: Connection, vault: Vault, project: Project) -> dict[str, str]:
-    return {"X-API-Key": str(await projects.rotate_key(conn, vault, project.id))}
+    key, _ = await api_keys.add(conn, vault, project.id, scope=Scope.ADMIN)
+    return {"X-API-Key": str(key)}
 
 
 def parse(block: str) -> dict[str, Any]:

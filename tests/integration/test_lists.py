@@ -15,8 +15,8 @@ from api.app import create_app
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Deployment, Project
-from sql import holds, projects
+from core.types import Deployment, Project, Scope
+from sql import api_keys, holds, projects
 from tests.integration.test_judging import BASELINE_SECONDS, judge_one, settle
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -54,7 +54,8 @@ async def client(settings: Settings, database_url: str) -> AsyncIterator[httpx.A
 
 @pytest.fixture
 async def key(conn: Connection, vault: Vault, project: Project) -> dict[str, str]:
-    return {"X-API-Key": str(await projects.rotate_key(conn, vault, project.id))}
+    key, _ = await api_keys.add(conn, vault, project.id, scope=Scope.ADMIN)
+    return {"X-API-Key": str(key)}
 
 
 async def walk(client: httpx.AsyncClient, key: dict[str, str], path: str) -> list[Any]:

@@ -17,9 +17,9 @@ from api.schemas import VerdictAnswer
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Deployment, Project
+from core.types import Deployment, Project, Scope
 from scheduler import judging
-from sql import projects, verdicts, windows
+from sql import api_keys, projects, verdicts, windows
 from tests.integration.test_judging import BASELINE_SECONDS, judge_one, settle
 
 
@@ -34,7 +34,8 @@ async def client(settings: Settings, database_url: str) -> AsyncIterator[httpx.A
 
 @pytest.fixture
 async def key(conn: Connection, vault: Vault, project: Project) -> dict[str, str]:
-    return {"X-API-Key": str(await projects.rotate_key(conn, vault, project.id))}
+    key, _ = await api_keys.add(conn, vault, project.id, scope=Scope.ADMIN)
+    return {"X-API-Key": str(key)}
 
 
 @pytest.fixture
@@ -142,7 +143,8 @@ async def test_a_key_of_the_master_key_before_is_good_and_is_written_anew(
             "secret_key": type(settings.secret_key)("x" * 64),  # type: ignore[misc]
         }
     )
-    before = await conn.fetchval("SELECT digest FROM api_keys WHERE revoked_at IS NULL")
+    digest = "SELECT digest FROM api_keys WHERE scope = 'admin'"
+    before = await conn.fetchval(digest)
     app = create_app(newer, database_url)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
@@ -150,7 +152,7 @@ async def test_a_key_of_the_master_key_before_is_good_and_is_written_anew(
             for _ in range(2):
                 answer = await client.get(f"/deployments/{judged.id}/verdict", headers=key)
                 assert answer.status_code == 200
-    assert await conn.fetchval("SELECT digest FROM api_keys WHERE revoked_at IS NULL") != before
+    assert await conn.fetchval(digest) != before
 
 
 async def test_judging_again_makes_a_revision_and_says_so(
@@ -207,8 +209,10 @@ async def test_what_cannot_be_judged_again_is_refused_with_the_reason(
     await conn.execute("DELETE FROM metric_samples")
     gone = await client.post(path, headers=key)
     assert (gone.status_code, "samples" in gone.json()["detail"]) == (409, True)
-    _, other = await projects.create(conn, vault, name="other")
+    stranger, ci = await projects.create(conn, vault, name="other")
+    other, _ = await api_keys.add(conn, vault, stranger.id, scope=Scope.ADMIN)
     theirs = await client.post(path, headers={"X-API-Key": str(other)})
     assert theirs.status_code == 404
+    assert (await client.post(path, headers={"X-API-Key": str(ci)})).status_code == 403
     assert (await client.post(path)).status_code == 401
     assert await conn.fetchval("SELECT count(*) FROM verdict_revisions") == 1

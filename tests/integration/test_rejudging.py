@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -13,8 +14,8 @@ from analytics import policy
 from core.database import Connection, Pool
 from core.errors import ConflictError
 from core.types import Deployment
+from scheduler import rejudging
 from scheduler.judging import Policies, prepare
-from scheduler.rejudging import rejudge
 from sql import verdicts, windows
 from tests.integration.test_judging import (
     BASELINE_SECONDS,
@@ -32,6 +33,13 @@ SELECT (SELECT count(*) FROM verdicts) AS verdicts,
        (SELECT count(*) FROM hints) AS hints,
        (SELECT count(*) FROM shadow_verdicts) AS shadows
 """
+
+
+async def rejudge(
+    pool: Pool, policies: Policies, baseline_seconds: float, deployment_id: UUID
+) -> tuple[int, bool]:
+    async with pool.acquire() as conn:
+        return await rejudging.rejudge(conn, policies, baseline_seconds, deployment_id)
 
 
 async def count(conn: Connection) -> dict[str, int]:

@@ -18,8 +18,8 @@ from api.waiting import Waiting
 from core.database import Connection, Pool, connect, create_pool
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Deployment, Project
-from sql import projects
+from core.types import Deployment, Project, Scope
+from sql import api_keys
 from tests.integration.test_judging import judge_one, settle
 
 LONG = "?wait=60"
@@ -79,7 +79,8 @@ async def served(settings: Settings, database_url: str) -> AsyncIterator[Served]
 
 @pytest.fixture
 async def key(conn: Connection, vault: Vault, project: Project) -> dict[str, str]:
-    return {"X-API-Key": str(await projects.rotate_key(conn, vault, project.id))}
+    key, _ = await api_keys.add(conn, vault, project.id, scope=Scope.ADMIN)
+    return {"X-API-Key": str(key)}
 
 
 def ask(
