@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import deployments, ds_metrics, health, problems, projects, samples, verdicts
+from api import deployments, ds_metrics, health, problems, projects, report, samples, verdicts
 from api.body import BodyLimit
 from api.limits import CallLimits
 from api.state import State
@@ -52,6 +52,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(CountRequests, traffic=traffic)
     problems.install(app)
-    for room in (deployments, verdicts, samples, projects, health, ds_metrics):
+    for room in (deployments, verdicts, report, samples, projects, health, ds_metrics):
         app.include_router(room.router)
     return app
