@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from api.auth import ProjectDep
 from api.page import document
 from api.page.content import Report
+from api.routes import Route
 from api.state import ConnectionDep, StateDep
 from core.database import Connection
 from core.types import Deployment, Metric
@@ -20,7 +21,7 @@ from scheduler.judging import prepare
 from sql import deployments, reports, verdicts, windows
 from sql.windows import Material
 
-router = APIRouter(tags=["verdicts"])
+router = APIRouter(tags=["verdicts"], route_class=Route)
 
 HEADERS: Final = {
     "Content-Security-Policy": f"{document.POLICY}; frame-ancestors 'none'",

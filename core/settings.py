@@ -66,6 +66,18 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="address the API listens on")
     api_port: int = Field(8080, ge=0, le=65_535, description="port the API listens on, 0: any")
+    body_seconds: Seconds = Field(
+        10, le=600, description="time a request body may take; three times that for a push"
+    )
+    reads_per_minute: int = Field(
+        1000, ge=1, le=1_000_000, description="reads of one API key, counted per process"
+    )
+    changes_per_minute: int = Field(
+        100, ge=1, le=1_000_000, description="calls of one API key that change something"
+    )
+    failures_per_minute: int = Field(
+        5, ge=1, le=1_000_000, description="wrong keys, tokens and signatures of one address"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )

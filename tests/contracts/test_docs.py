@@ -12,6 +12,7 @@ from typer.main import get_command
 import seqpulse_gate
 from analytics.catalogue import CATALOGUE
 from analytics.reasons import ReasonCode
+from api import problems
 from core.cli import app
 from core.settings import Settings
 from core.types import CollectCode
@@ -56,6 +57,14 @@ def test_every_reason_code_is_documented() -> None:
 def test_every_hint_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", (DOCS / "hints.md").read_text(), re.MULTILINE)
     assert {(rule.id, rule.severity or "depends") for rule in CATALOGUE} == set(rows)
+
+
+def test_every_problem_is_documented_with_its_status_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (\d+) \|", (DOCS / "problems.md").read_text(), re.MULTILINE
+    )
+    kinds = {(kind.type.removeprefix(problems.TYPE), str(kind.status)) for kind in problems.Kind}
+    assert set(rows) == kinds
 
 
 def commands(page: Path) -> list[list[str]]:
