@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from api import deployments, ds_metrics, health, problems, projects, samples, verdicts
+from api.access import Access
 from api.body import BodyLimit
 from api.limits import CallLimits
+from api.lookout import Lookout
+from api.metrics import METHODS, UNMATCHED, Telemetry
 from api.state import State
-from api.traffic import CountRequests, Traffic
+from api.traffic import Traffic
 from core.database import create_pool
 from core.settings import Settings
 from scheduler.waker import Waker
 from sql import migrate
+
+ROOMS: Final = (deployments, verdicts, samples, projects, health, ds_metrics)
+STATEMENT_SECONDS: Final = 15.0
+"""A statement of a request that takes longer is broken off: nobody waits for it any more."""
 
 
 def create_app(settings: Settings, database_url: str) -> FastAPI:
@@ -29,17 +38,27 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     At start-up it opens the pool and makes sure the schema is the one it was written for.
     """
     traffic = Traffic()
+    telemetry = Telemetry()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pool = await create_pool(database_url, settings.pool_size, application="seqpulse api")
+        pool = await create_pool(
+            database_url,
+            settings.pool_size,
+            application="seqpulse api",
+            command_timeout=STATEMENT_SECONDS,
+        )
         async with pool:
             async with pool.acquire() as conn:
                 await migrate.check(conn)
             waker = Waker()
             vault = settings.vault()
-            app.state.seqpulse = State(settings, pool, vault, CallLimits(), waker, traffic)
-            async with waker.running(pool), traffic.telling(pool):
+            lookout = Lookout(database_url, pool)
+            telemetry.watch(lookout, pool)
+            app.state.seqpulse = State(
+                settings, pool, vault, CallLimits(), waker, traffic, lookout, telemetry
+            )
+            async with lookout.watching(), waker.running(pool), traffic.telling(pool):
                 yield
 
     app = FastAPI(
@@ -50,8 +69,14 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         redirect_slashes=False,
     )
     app.add_middleware(BodyLimit)
-    app.add_middleware(CountRequests, traffic=traffic)
+    app.add_middleware(Access, traffic=traffic, telemetry=telemetry, logs=settings.access_log)
     problems.install(app)
-    for room in (deployments, verdicts, samples, projects, health, ds_metrics):
+    for room in ROOMS:
         app.include_router(room.router)
+        telemetry.expect(
+            (route.path, route.methods or ())
+            for route in room.router.routes
+            if isinstance(route, APIRoute)
+        )
+    telemetry.expect([(UNMATCHED, METHODS)])
     return app

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Header
 from fastapi.exceptions import RequestValidationError
+from structlog.contextvars import bind_contextvars
 
 from api.auth import ProjectDep
 from api.problems import ProblemError
@@ -58,6 +59,7 @@ async def trigger(
             idempotency_key=_idempotency_key(body.idempotency_key, header_key),
             abandoned_seconds=state.settings.abandoned_seconds,
         )
+        bind_contextvars(deployment_id=deployment.id, project_id=project.id)
         if begin is not Begin.EXISTING:
             source = await _watch(conn, deployment, body.metrics_endpoint, state)
             jobs = [plan.pre_job(deployment, state.settings.slot_seconds)]
@@ -72,7 +74,7 @@ async def trigger(
             else "nothing was created"
         )
         return TriggerAnswer(deployment_id=deployment.id, status="existing", message=message)
-    log.info("deployment_triggered", deployment_id=deployment.id, project_id=project.id)
+    log.info("deployment_triggered")
     return TriggerAnswer(
         deployment_id=deployment.id,
         status="created",
@@ -100,6 +102,7 @@ async def finish(
             post_slots=project.post_slots,
             slot_seconds=state.settings.slot_seconds,
         )
+        bind_contextvars(deployment_id=deployment_id, project_id=project.id)
         if not deployment:
             return await _not_finished(conn, deployment_id, project)
         if body.metrics_endpoint is not None:
@@ -108,7 +111,7 @@ async def finish(
         jobs = [*plan.post_jobs(deployment, pushed=pushed), plan.profile_job(deployment)]
         await queue.enqueue(conn, jobs)
     state.waker.wake()
-    log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
+    log.info("deployment_finished", result=body.result, post_slots=project.post_slots)
     minutes = project.post_slots * state.settings.slot_seconds / 60
     return FinishAnswer(
         status="accepted",

@@ -1,4 +1,4 @@
-"""What every request may use: settings, pool, vault, limits, waker, traffic."""
+"""What every request may use: settings, pool, vault, limits, waker, what is counted and seen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Request
 
 from api.limits import CallLimits, Places
+from api.lookout import Lookout
+from api.metrics import Telemetry
 from api.traffic import Traffic
 from core.database import Connection, Pool
 from core.secrets import Vault
@@ -26,6 +28,8 @@ class State:
     limits: CallLimits
     waker: Waker
     traffic: Traffic
+    lookout: Lookout
+    telemetry: Telemetry
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
 
 
@@ -40,6 +44,7 @@ StateDep: TypeAlias = Annotated[State, Depends(get_state)]
 
 async def get_connection(state: StateDep) -> AsyncIterator[Connection]:
     """Lend a connection of the pool for the length of the request."""
+    state.lookout.require_database()
     async with state.pool.acquire(timeout=5) as conn:
         yield conn
 
