@@ -10,12 +10,14 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from api import deployments, ds_metrics, health, problems, projects, samples, verdicts
+from api import deployments, ds_metrics, health, keys, problems, projects, samples, verdicts
 from api.access import Access
 from api.body import BodyLimit
+from api.edge import Edge
 from api.limits import CallLimits
 from api.lookout import Lookout
 from api.metrics import METHODS, UNMATCHED, Telemetry
+from api.openapi import Api
 from api.state import State
 from api.traffic import Traffic
 from core.database import create_pool
@@ -23,7 +25,7 @@ from core.settings import Settings
 from scheduler.waker import Waker
 from sql import migrate
 
-ROOMS: Final = (deployments, verdicts, samples, projects, health, ds_metrics)
+ROOMS: Final = (deployments, verdicts, samples, projects, keys, health, ds_metrics)
 STATEMENT_SECONDS: Final = 15.0
 """A statement of a request that takes longer is broken off: nobody waits for it any more."""
 
@@ -55,21 +57,26 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             vault = settings.vault()
             lookout = Lookout(database_url, pool)
             telemetry.watch(lookout, pool)
-            app.state.seqpulse = State(
-                settings, pool, vault, CallLimits(), waker, traffic, lookout, telemetry
-            )
-            async with lookout.watching(), waker.running(pool), traffic.telling(pool):
+            state = State(settings, pool, vault, CallLimits(), waker, traffic, lookout, telemetry)
+            app.state.seqpulse = state
+            async with (
+                lookout.watching(),
+                waker.running(pool),
+                traffic.telling(pool),
+                state.uses.writing(pool),
+            ):
                 yield
 
-    app = FastAPI(
+    app = Api(
         title="SeqPulse",
         summary="Did this deploy hurt, what exactly, how sure are we, what to do.",
         version=version("seqpulse-server"),
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, seconds=settings.body_seconds)
     app.add_middleware(Access, traffic=traffic, telemetry=telemetry, logs=settings.access_log)
+    app.add_middleware(Edge)
     problems.install(app)
     for room in ROOMS:
         app.include_router(room.router)

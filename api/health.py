@@ -15,6 +15,7 @@ from api import checks
 from api.checks import Status
 from api.metrics import PATH
 from api.problems import ProblemError
+from api.routes import Route
 from api.state import StateDep
 from core import secrets, telemetry
 from sql import installation, migrate
@@ -22,7 +23,7 @@ from sql import installation, migrate
 READY_SECONDS: Final = 0.9
 """For a connection, and as much for what is asked: probes give up after two seconds or so."""
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=Route)
 _bearer = HTTPBearer(auto_error=False)
 
 

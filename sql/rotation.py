@@ -50,6 +50,11 @@ async def rotate(conn: Connection, vault: Vault) -> Rotation:
                     query("rotation.update_target"), row["project_id"], row["env"], token
                 )
                 count += 1
+        for row in await conn.fetch(query("rotation.kept_answers")):
+            if not vault.is_current(row["token"]):
+                token = vault.encrypt(vault.decrypt(row["token"]))
+                await conn.execute(query("rotation.update_kept_answer"), row["place"], token)
+                count += 1
         await conn.execute(query("rotation.set_key_digest"), fingerprint(vault))
     return Rotation(count, await count_old_api_keys(conn, vault))
 

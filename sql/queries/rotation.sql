@@ -1,6 +1,6 @@
 -- name: lock
 -- Who creates or changes something meanwhile waits; readers do not.
-LOCK TABLE projects, targets, api_keys, installation IN SHARE ROW EXCLUSIVE MODE
+LOCK TABLE projects, targets, api_keys, kept_answers, installation IN SHARE ROW EXCLUSIVE MODE
 
 -- name: project_secrets
 SELECT id, hmac_secret_encrypted AS token FROM projects WHERE hmac_secret_encrypted IS NOT NULL
@@ -13,6 +13,12 @@ SELECT project_id, env, header_encrypted AS token FROM targets WHERE header_encr
 
 -- name: update_target
 UPDATE targets SET header_encrypted = $3 WHERE project_id = $1 AND env = $2
+
+-- name: kept_answers
+SELECT ctid::text AS place, answer_encrypted AS token FROM kept_answers
+
+-- name: update_kept_answer
+UPDATE kept_answers SET answer_encrypted = $2 WHERE ctid = $1::text::tid
 
 -- name: name_api_keys
 UPDATE api_keys SET key_id = $1 WHERE key_id IS NULL
