@@ -19,6 +19,7 @@ from api import (
     lookups,
     problems,
     projects,
+    report,
     samples,
     verdicts,
 )
@@ -84,6 +85,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     problems.install(app)
     for room in (
         verdicts,
+        report,
         deployments,
         events,
         afterwards,
