@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,6 +103,15 @@ async def test_slots_are_those_of_this_deployment_and_its_baseline(
 ) -> None:
     identity = await tell(conn, pool, project.id, WARNING)
     await tell(conn, pool, project.id, OK)  # another environment at the same time
+    # Of the same environment: the baseline goes on, and somebody else deploys.
+    other = await tell(conn, pool, project.id, replace(ROLLING, name="other"))
+    await conn.execute(
+        "UPDATE metric_samples SET env = 'warning', slot_at = slot_at + interval '32 minutes 5 s', "
+        "deployment_id = CASE WHEN slot_at < $2 THEN $1::uuid END, phase = CASE WHEN slot_at < $2 "
+        "THEN 'pre' END WHERE env = 'other'",
+        other,
+        TRIGGERED - timedelta(minutes=15),
+    )
     deployment, _ = await deployments.load(conn, identity)
     moments = await reports.load_moments(conn, deployment, BASELINE_SECONDS)
     assert len(moments) == 30 + 15
