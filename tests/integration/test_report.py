@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -107,10 +106,10 @@ async def test_slots_are_those_of_this_deployment_and_its_baseline(
     other = await tell(conn, pool, project.id, replace(ROLLING, name="other"))
     await conn.execute(
         "UPDATE metric_samples SET env = 'warning', slot_at = slot_at + interval '32 minutes 5 s', "
-        "deployment_id = CASE WHEN slot_at < $2 THEN $1::uuid END, phase = CASE WHEN slot_at < $2 "
-        "THEN 'pre' END WHERE env = 'other'",
+        "deployment_id = CASE odd WHEN 1 THEN $1::uuid END, phase = CASE odd WHEN 1 THEN 'pre' END "
+        "FROM (VALUES (0), (1)) AS v(odd) "
+        "WHERE env = 'other' AND extract(minute FROM slot_at)::integer % 2 = odd",
         other,
-        TRIGGERED - timedelta(minutes=15),
     )
     deployment, _ = await deployments.load(conn, identity)
     moments = await reports.load_moments(conn, deployment, BASELINE_SECONDS)
