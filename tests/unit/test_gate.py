@@ -173,7 +173,7 @@ def test_a_server_that_holds_requests_is_asked_again_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(seqpulse_gate.time, "sleep", pauses.append)
+    monkeypatch.setattr("seqpulse_gate.time.sleep", pauses.append)
     monkeypatch.setattr(seqpulse_gate, "WAIT_SECONDS", 1)
     wait = answer(202, {}, "Retry-After: 60")
 
@@ -185,7 +185,7 @@ def test_a_server_that_holds_requests_is_asked_again_at_once(
         with scripted(first, answer(200, OK)) as server:
             options = seqpulse_gate.parser().parse_args([ID, "--url", server.url])
             asked = seqpulse_gate.Server(server.url, KEY)
-            assert seqpulse_gate.wait(asked, options, str).code == Exit.OK
+            assert seqpulse_gate.wait(asked, options, print).code == Exit.OK
         assert pauses.pop() == pause
 
 
