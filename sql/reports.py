@@ -82,4 +82,4 @@ def _clean(values: Mapping[Metric, float | None]) -> dict[Metric, float]:
 async def find_origin(conn: Connection, deployment: Deployment) -> Origin | None:
     """Return who judged a deployment, or None."""
     row = await conn.fetchrow(query("reports.origin"), deployment.id)
-    return None if row is None else Origin(row.get("revision", 1), row["policy_digest"])
+    return None if row is None else Origin(row["revision"], row["policy_digest"])
