@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -58,10 +57,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             vault = settings.vault()
             feed = Feed()
             waiting = Waiting(database_url, settings.poll_seconds, also=feed.hear)
-            lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
-            state = State(
-                settings, pool, vault, CallLimits(), waker, traffic, waiting, feed, lookups_at_once
-            )
+            state = State(settings, pool, vault, CallLimits(), waker, traffic, waiting, feed)
             app.state.seqpulse = state
             async with (
                 waker.running(pool),
@@ -69,6 +65,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 state.uses.writing(pool),
                 waiting.running(pool),
                 feed.running(pool),
+                state.gathering.running(pool),
             ):
                 yield
 

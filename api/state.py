@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Request
 
 from api.feed import Feed
+from api.gathering import Gathering
 from api.limits import CallLimits, Places
 from api.traffic import Traffic
 from api.uses import Uses
@@ -33,7 +34,7 @@ class State:
     traffic: Traffic
     waiting: Waiting
     feed: Feed
-    lookups: asyncio.Semaphore
+    gathering: Gathering = field(default_factory=Gathering)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     uses: Uses = field(default_factory=Uses)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
