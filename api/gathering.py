@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -76,7 +77,9 @@ async def _answer(pool: Pool, lot: list[Asked]) -> None:
     except Exception as error:  # noqa: BLE001 - it is theirs: each of them answers for itself
         for each in lot:
             if not each.answer.done():
-                each.answer.set_exception(error)
+                own = copy(error)  # one that many raise grows a traceback of all of them
+                own.__cause__ = error
+                each.answer.set_exception(own)
         return
     for each, lookup in zip(lot, found, strict=True):
         if not each.answer.done():

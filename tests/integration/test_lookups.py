@@ -246,7 +246,7 @@ async def test_without_a_database_every_one_who_asks_is_told_and_later_served(
 ) -> None:
     path = f"/deployments/{judged.id}/verdict"
     await conn.execute("ALTER TABLE verdicts RENAME TO away")
-    answers = await asyncio.gather(*(client.get(path, headers=key) for _ in range(40)))
+    answers = await asyncio.gather(*(client.get(path, headers=key) for _ in range(3)))
     assert {answer.status_code for answer in answers} == {500}
     await conn.execute("ALTER TABLE away RENAME TO verdicts")
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
