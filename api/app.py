@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -96,7 +95,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 traffic,
                 waiting,
                 feed,
-                asyncio.Semaphore(max(1, settings.pool_size // 2)),
                 lookout,
                 telemetry,
             )
@@ -108,6 +106,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 state.uses.writing(pool),
                 waiting.running(pool),
                 feed.running(pool),
+                state.gathering.running(pool),
             ):
                 yield
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -19,12 +18,10 @@ from api.state import State
 from core import secrets
 from core.errors import NotFoundError
 from core.types import DeploymentState, Scope
-from sql import lookups
 from sql.lookups import Answer, Lookup
 
 MAX_WAIT_SECONDS: Final = 60
 GUARD: Final = Guard(Scope.READ)
-ACQUIRE_SECONDS: Final = 5
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": PendingAnswer, "description": "No verdict yet; ask again after Retry-After"},
     304: {"description": "If-None-Match names the revision that is the newest still"},
@@ -55,23 +52,13 @@ async def _find(request: Request, state: State) -> tuple[Lookup | None, UUID]:
     if key is None or deployment_id is None:
         await GUARD.admit(request)  # who may not ask is not told what is wrong
         return None, parse_id("deployment_id", text)
-    found = await _look_up(state, key.id, deployment_id)
+    found = await state.gathering.find(key.id, deployment_id)
     if found and secrets.same(found.digest, state.vault.digest(key.secret)):
         count(request, state, key.id)
         state.uses.note(key.id)
         return found, deployment_id
     await GUARD.admit(request)  # of the master key before, if it returns
-    return await _look_up(state, key.id, deployment_id), deployment_id
-
-
-async def _look_up(state: State, key_id: str, deployment_id: UUID) -> Lookup | None:
-    # Whoever waits for a connection of the pool is overtaken by who comes later; here nobody is.
-    async with (
-        asyncio.timeout(ACQUIRE_SECONDS),
-        state.lookups,
-        state.pool.acquire() as conn,
-    ):
-        return await lookups.find(conn, key_id, deployment_id)
+    return await state.gathering.find(key.id, deployment_id), deployment_id
 
 
 def _read_id(text: str) -> UUID | None:
