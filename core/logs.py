@@ -14,7 +14,10 @@ from typing import Any, Literal
 import structlog
 
 SECRET_NAME = re.compile(r"(?i)secret|password|token|api_key|authorization|signature|nonce")
-SECRET_TEXT = re.compile(r"(sp_[0-9a-z]+_|hmac_)[0-9a-zA-Z]+|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)")
+SECRET_TEXT = re.compile(
+    r"(sp_[0-9a-z]+_|hmac_)[0-9a-zA-Z]+|whsec_[0-9a-zA-Z+/=]+|(gh[a-z]|github_pat)_[0-9a-zA-Z_]+"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)"
+)
 REDACTED = "[redacted]"
 
 EventDict = MutableMapping[str, Any]
