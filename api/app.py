@@ -8,7 +8,17 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import deployments, ds_metrics, health, problems, projects, samples, verdicts
+from api import (
+    channels,
+    deliveries,
+    deployments,
+    ds_metrics,
+    health,
+    problems,
+    projects,
+    samples,
+    verdicts,
+)
 from api.body import BodyLimit
 from api.limits import CallLimits
 from api.state import State
@@ -52,6 +62,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(CountRequests, traffic=traffic)
     problems.install(app)
-    for room in (deployments, verdicts, samples, projects, health, ds_metrics):
+    rooms = (deployments, verdicts, samples, projects, channels, deliveries, health, ds_metrics)
+    for room in rooms:
         app.include_router(room.router)
     return app

@@ -22,6 +22,8 @@ from core.database import Connection, connect, create_pool
 from core.errors import SettingsError
 from core.settings import Settings
 from ingest.collector import Collector
+from ingest.guard import parse_rules
+from ingest.outbound import Outbound
 from ingest.turns import Turns
 from scheduler import house, tasks
 from scheduler import worker as loop
@@ -160,6 +162,10 @@ async def _work(url: str, settings: Settings) -> None:
             host_reads_per_second=settings.host_reads_per_second,
             take_turn=Turns(pool, settings.slot_seconds).take,
         ) as collector,
+        Outbound(
+            parse_rules(settings.target_allow, settings.target_hosts, settings.target_ports),
+            timeout_seconds=settings.notify_timeout_seconds,
+        ) as outbound,
     ):
         context = tasks.Context(
             pool=pool,
@@ -168,6 +174,7 @@ async def _work(url: str, settings: Settings) -> None:
             policy=wiring.choose_policy(settings.policy),
             settings=settings,
             shadows=tuple(wiring.choose_policy(each) for each in settings.shadow_policies),
+            outbound=outbound,
         )
         options = loop.Options(
             concurrency=settings.worker_concurrency,
