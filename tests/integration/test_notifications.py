@@ -206,6 +206,47 @@ async def test_concurrent_judges_plan_one_delivery_for_each_channel(
     assert tuple(await conn.fetchrow(jobs) or ()) == (2 * judged_count, 2 * judged_count)
 
 
+async def test_who_plans_what_is_planned_already_plans_nothing(
+    conn: Connection, pool: Pool, vault: Vault, project: Project, deployment: Deployment,
+    receiver: Receiver,
+) -> None:  # fmt: skip
+    await add(conn, vault, project, receiver)
+    await judged(conn, deployment)
+
+    async def announce() -> None:
+        async with pool.acquire() as other, other.transaction():
+            await notifying.announce(other, [deployment.id])
+
+    await asyncio.gather(*(announce() for _ in range(4)))
+    jobs = "SELECT count(*) FROM scheduled_jobs WHERE kind = 'notify'"
+    assert (len(await log_of(conn, project)), await conn.fetchval(jobs)) == (1, 1)
+
+
+async def test_a_channel_that_is_being_deleted_takes_no_verdict_down(
+    conn: Connection, pool: Pool, vault: Vault, project: Project, deployment: Deployment,
+    receiver: Receiver,
+) -> None:  # fmt: skip
+    channel, _ = await add(conn, vault, project, receiver)
+
+    async def judge() -> None:
+        async with pool.acquire() as other:
+            await judged(other, deployment)
+
+    async with conn.transaction():
+        await channels.delete(conn, project.id, channel.id)
+        judging_too = asyncio.create_task(judge())
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        async with pool.acquire() as watcher, asyncio.timeout(20):
+            while not await watcher.fetchval(waits):  # noqa: ASYNC110 - the database's, not ours
+                await asyncio.sleep(0.01)
+    await judging_too
+    assert await conn.fetchval("SELECT count(*) FROM verdicts") == 1
+    assert await log_of(conn, project) == []
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [(RESET, None), (SILENCE, None), ("500 Oops", 500), ("503 Busy\nRetry-After: 0", 503),
