@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 HEAVY := $(VENV)/.heavy
-CODE := analytics api core demo ingest scheduler sql
+CODE := analytics api core demo ingest scheduler sql seqpulse_gate.py
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help setup demo test test-all java check lint format schema run bench lock clean

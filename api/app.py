@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -14,19 +15,34 @@ from api import (
     deployments,
     ds_metrics,
     health,
+    keys,
     problems,
     projects,
     samples,
     verdicts,
 )
 from api.body import BodyLimit
+from api.edge import Edge
 from api.limits import CallLimits
+from api.openapi import Api
 from api.state import State
 from api.traffic import CountRequests, Traffic
 from core.database import create_pool
 from core.settings import Settings
 from scheduler.waker import Waker
 from sql import migrate
+
+ROOMS: Final = (
+    deployments,
+    verdicts,
+    samples,
+    projects,
+    keys,
+    channels,
+    deliveries,
+    health,
+    ds_metrics,
+)
 
 
 def create_app(settings: Settings, database_url: str) -> FastAPI:
@@ -48,21 +64,22 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 await migrate.check(conn)
             waker = Waker()
             vault = settings.vault()
-            app.state.seqpulse = State(settings, pool, vault, CallLimits(), waker, traffic)
-            async with waker.running(pool), traffic.telling(pool):
+            state = State(settings, pool, vault, CallLimits(), waker, traffic)
+            app.state.seqpulse = state
+            async with waker.running(pool), traffic.telling(pool), state.uses.writing(pool):
                 yield
 
-    app = FastAPI(
+    app = Api(
         title="SeqPulse",
         summary="Did this deploy hurt, what exactly, how sure are we, what to do.",
         version=version("seqpulse-server"),
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, seconds=settings.body_seconds)
     app.add_middleware(CountRequests, traffic=traffic)
+    app.add_middleware(Edge)
     problems.install(app)
-    rooms = (deployments, verdicts, samples, projects, channels, deliveries, health, ds_metrics)
-    for room in rooms:
+    for room in ROOMS:
         app.include_router(room.router)
     return app

@@ -7,23 +7,30 @@ from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from api.auth import OwnerDep
+from api.auth import AdminDep, Guard, ReaderDep
+from api.limits import Limit
+from api.routes import Route
 from api.schemas import Body, EnvName
 from api.state import ConnectionDep, StateDep
 from core.codes import ChannelKind
 from core.errors import InvalidInputError
-from core.types import NAME_PATTERN, Verdict
+from core.types import NAME_PATTERN, Scope, Verdict
 from ingest.outbound import REPOSITORY_PATTERN, check_receiver
 from scheduler import notifying
 from sql import channels
+from sql.callers import Caller
 from sql.channels import Access, Changes, Channel, Interest
 
 MAX_OVERLAP_HOURS: Final = 168
+TesterDep: TypeAlias = Annotated[Caller, Depends(Guard(Scope.ADMIN, Limit("channel-tests", 10)))]
+"""Not more often: every test is a message to somebody."""
 
-router = APIRouter(prefix="/projects/{project_id}/channels", tags=["notifications"])
+router = APIRouter(
+    prefix="/projects/{project_id}/channels", tags=["notifications"], route_class=Route
+)
 
 
 def _check(url: str) -> str:
@@ -51,7 +58,7 @@ Envs: TypeAlias = Annotated[list[EnvName], Field(max_length=50)]
 class ChannelBody(Body):
     """What every channel has."""
 
-    name: Name
+    name: Name = Field(examples=["deploy bot"])
     verdicts: Verdicts = Field(list(Verdict), description="it is told of these")
     conclusive_only: bool = False
     envs: Envs = Field([], description="it is told of these environments; none: all")
@@ -61,15 +68,17 @@ class UrlChannelBody(ChannelBody):
     """A receiver of signed JSON, or of messages as Slack has them."""
 
     kind: Literal["webhook", "slack"]
-    url: Url
+    url: Url = Field(examples=["https://hooks.example.com/deploys"])
 
 
 class GithubChannelBody(ChannelBody):
     """A repository whose deployments get a status."""
 
     kind: Literal["github"]
-    repository: Repository = Field(description="owner/name")
-    token: Token = Field(description="may write deployments of the repository")
+    repository: Repository = Field(description="owner/name", examples=["acme/shop"])
+    token: Token = Field(
+        description="may write deployments of the repository", examples=["github_pat_11AB"]
+    )
 
 
 NewChannelBody: TypeAlias = Annotated[
@@ -133,14 +142,16 @@ class TestAnswer(BaseModel):
 
 
 @router.get("")
-async def list_all(project_id: UUID, _owner: OwnerDep, conn: ConnectionDep) -> list[ChannelAnswer]:
+async def list_all(
+    project_id: UUID, _caller: ReaderDep, conn: ConnectionDep
+) -> list[ChannelAnswer]:
     """Return the channels of the project by name."""
     return [_answer(each) for each in await channels.list_of(conn, project_id)]
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
 async def create(
-    project_id: UUID, body: NewChannelBody, _owner: OwnerDep, conn: ConnectionDep, state: StateDep
+    project_id: UUID, body: NewChannelBody, _caller: AdminDep, conn: ConnectionDep, state: StateDep
 ) -> NewChannelAnswer:
     """Tell somebody of every verdict from now on."""
     access = (
@@ -160,7 +171,7 @@ async def change(
     project_id: UUID,
     channel_id: UUID,
     body: ChangesBody,
-    _owner: OwnerDep,
+    _caller: AdminDep,
     conn: ConnectionDep,
     state: StateDep,
 ) -> ChannelAnswer:
@@ -184,7 +195,9 @@ async def change(
 
 
 @router.delete("/{channel_id}", status_code=HTTPStatus.NO_CONTENT)
-async def delete(project_id: UUID, channel_id: UUID, _owner: OwnerDep, conn: ConnectionDep) -> None:
+async def delete(
+    project_id: UUID, channel_id: UUID, _caller: AdminDep, conn: ConnectionDep
+) -> None:
     """Delete a channel with the log of its deliveries."""
     await channels.delete(conn, project_id, channel_id)
 
@@ -193,7 +206,7 @@ async def delete(project_id: UUID, channel_id: UUID, _owner: OwnerDep, conn: Con
 async def rotate_secret(
     project_id: UUID,
     channel_id: UUID,
-    _owner: OwnerDep,
+    _caller: AdminDep,
     conn: ConnectionDep,
     state: StateDep,
     body: RotationBody | None = None,
@@ -208,7 +221,7 @@ async def rotate_secret(
 
 @router.post("/{channel_id}/test", status_code=HTTPStatus.ACCEPTED)
 async def test(
-    project_id: UUID, channel_id: UUID, _owner: OwnerDep, conn: ConnectionDep, state: StateDep
+    project_id: UUID, channel_id: UUID, _caller: TesterDep, conn: ConnectionDep, state: StateDep
 ) -> TestAnswer:
     """Send a channel a message that tells of nothing, the way all others go."""
     delivery_id = await notifying.test(conn, project_id, channel_id)

@@ -10,13 +10,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import OwnerDep, ProjectDep
+from api.auth import AdminDep, ProjectDep, ReaderDep
+from api.routes import Route
 from api.state import ConnectionDep, StateDep
 from core.codes import ChannelKind, DeliveryStatus
 from scheduler import notifying
 from sql import deliveries, deployments
 
-router = APIRouter(tags=["notifications"])
+router = APIRouter(tags=["notifications"], route_class=Route)
 
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=1000)]
 
@@ -46,7 +47,7 @@ class DeliveryAnswer(BaseModel):
 @router.get("/projects/{project_id}/deliveries")
 async def list_of_project(
     project_id: UUID,
-    _owner: OwnerDep,
+    _caller: ReaderDep,
     conn: ConnectionDep,
     channel_id: UUID | None = None,
     status: DeliveryStatus | None = None,
@@ -76,7 +77,7 @@ async def list_of_deployment(
     response_class=Response,
 )
 async def retry(
-    project_id: UUID, delivery_id: UUID, _owner: OwnerDep, conn: ConnectionDep, state: StateDep
+    project_id: UUID, delivery_id: UUID, _caller: AdminDep, conn: ConnectionDep, state: StateDep
 ) -> None:
     """Try a delivery that failed or waits once more, now, with all its attempts before it."""
     await notifying.try_again(conn, project_id, delivery_id)

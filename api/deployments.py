@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from fastapi.exceptions import RequestValidationError
 
-from api.auth import ProjectDep
-from api.problems import ProblemError
+from api.auth import CiDep, ProjectDep
+from api.idempotency import read_key
+from api.problems import Kind, ProblemError
+from api.routes import Route
 from api.schemas import (
     DeploymentAnswer,
     FinishAnswer,
     FinishBody,
+    HeaderKey,
     TriggerAnswer,
     TriggerBody,
 )
@@ -29,24 +31,26 @@ from sql.deployments import Begin
 
 log = structlog.get_logger(__name__)
 
-router = APIRouter(prefix="/deployments", tags=["deployments"])
+router = APIRouter(prefix="/deployments", tags=["deployments"], route_class=Route)
 
 
 @router.post("/trigger")
 async def trigger(
     body: TriggerBody,
-    project: ProjectDep,
+    request: Request,
+    caller: CiDep,
     conn: ConnectionDep,
     state: StateDep,
-    header_key: Annotated[str | None, Header(alias="X-Idempotency-Key", max_length=255)] = None,
+    header_key: Annotated[HeaderKey | None, Header(alias="X-Idempotency-Key")] = None,
 ) -> TriggerAnswer:
     """Say that a deployment begins.
 
-    A repeated trigger, or one while a deployment of this project and environment is under way,
+    `idempotency_key` (or the headers X-Idempotency-Key, Idempotency-Key) names the pipeline's run:
+    a repeated trigger, or one while a deployment of this project and environment is under way,
     answers with the existing deployment. The target is read by a worker, never by this call. A
     project that pushes its samples names no endpoint.
     """
-    state.limits.count(str(project.id), project.plan.calls_per_minute)
+    project = caller.project
     async with conn.transaction():
         if body.metrics_endpoint is None:
             await _require_samples(conn, project, body.env)
@@ -55,7 +59,7 @@ async def trigger(
             project.id,
             env=body.env,
             branch=body.branch,
-            idempotency_key=_idempotency_key(body.idempotency_key, header_key),
+            idempotency_key=_idempotency_key(body.idempotency_key, header_key) or read_key(request),
             abandoned_seconds=state.settings.abandoned_seconds,
         )
         if begin is not Begin.EXISTING:
@@ -82,14 +86,14 @@ async def trigger(
 
 @router.post("/finish")
 async def finish(
-    body: FinishBody, project: ProjectDep, conn: ConnectionDep, state: StateDep
+    body: FinishBody, caller: CiDep, conn: ConnectionDep, state: StateDep
 ) -> FinishAnswer:
     """Say that a deployment is rolled out; its post window begins now.
 
     A rollout that failed is observed too: what it left behind may hurt. An unknown deployment is
     answered with `not_found` (and 200, as the SDK expects); a repeated finish with `ignored`.
     """
-    state.limits.count(str(project.id), project.plan.calls_per_minute)
+    project = caller.project
     deployment_id = _parse_id(body.deployment_id)
     async with conn.transaction():
         deployment = deployment_id and await deployments.mark_finished(
@@ -138,7 +142,9 @@ async def _require_samples(conn: ConnectionDep, project: Project, env: str) -> N
             f"needed, because {env} has no target yet and nothing was pushed for it "
             f"(POST /projects/{project.id}/samples)"
         )
-        raise RequestValidationError([{"loc": ("body", "metrics_endpoint"), "msg": message}])
+        raise RequestValidationError(
+            [{"type": "missing", "loc": ("body", "metrics_endpoint"), "msg": message}]
+        )
 
 
 async def _watch(
@@ -201,7 +207,7 @@ def _idempotency_key(in_body: str | None, in_header: str | None) -> str | None:
     in_header = (in_header or "").strip() or None
     if in_body and in_header and in_body != in_header:
         raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
+            Kind.INVALID,
             "idempotency_key: the body and the header X-Idempotency-Key disagree",
         )
     return in_body or in_header

@@ -9,51 +9,86 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections import Counter, deque
+from array import array
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from api.problems import ProblemError
 
 WINDOW_SECONDS: Final = 60.0
+MAX_CALLERS: Final = 100_000
+"""More are not remembered at the same time; who was silent longest is forgotten first."""
+
+
+class Limit(NamedTuple):
+    """So many calls of a class of routes in any minute, 1 or more."""
+
+    name: str
+    quota: int
+
+
+class Standing(NamedTuple):
+    """Where a caller stands after a call.
+
+    Attributes:
+        left: Calls that would still pass right now.
+        seconds: Until one more will.
+    """
+
+    limit: Limit
+    left: int
+    seconds: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What to tell the caller (draft-ietf-httpapi-ratelimit-headers)."""
+        name, quota = self.limit
+        return {
+            "RateLimit-Policy": f'"{name}";q={quota};w={WINDOW_SECONDS:.0f}',
+            "RateLimit": f'"{name}";r={self.left};t={self.seconds}',
+        }
 
 
 class CallLimits:
-    """Counts calls per caller and minute."""
+    """Counts calls per limit and caller."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._calls: dict[str, deque[float]] = {}  # when; who was silent longest comes first
+        # When each called; who was silent longest comes first.
+        self._calls: dict[tuple[str, str], array[float]] = {}
 
-    def count(self, caller: str, per_minute: int) -> None:
+    def count(self, limit: Limit, caller: str) -> Standing:
         """Count one call.
 
         Raises:
             ProblemError: 429 with Retry-After; the caller has used up this minute.
         """
         now = self._clock()
-        calls = self._calls.pop(caller, deque())
-        while calls and calls[0] <= now - WINDOW_SECONDS:
-            calls.popleft()
-        full = len(calls) >= per_minute
+        calls = self._calls.pop((limit.name, caller), None) or array("d")
+        del calls[: bisect_right(calls, now - WINDOW_SECONDS)]
+        full = len(calls) >= limit.quota
         if not full:
             calls.append(now)
-        self._calls[caller] = calls
+        self._calls[limit.name, caller] = calls
         self._forget(now)
+        wait = max(1, math.ceil(calls[0] + WINDOW_SECONDS - now))
+        standing = Standing(limit, limit.quota - len(calls), wait)
         if full:
-            wait = max(1, math.ceil(calls[-per_minute] + WINDOW_SECONDS - now))
             raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"more than {per_minute} calls in a minute; try again in {wait} s",
-                headers={"Retry-After": str(wait)},
+                f"more than {limit.quota} calls in a minute; try again in {wait} s",
+                headers={"Retry-After": str(wait), **standing.headers},
             )
+        return standing
 
     def _forget(self, now: float) -> None:
         """Drop callers who have not called for a minute, two for each that comes."""
         for caller, calls in list(itertools.islice(self._calls.items(), 2)):
-            if calls[-1] <= now - WINDOW_SECONDS:
+            if calls[-1] <= now - WINDOW_SECONDS or len(self._calls) > MAX_CALLERS:
                 del self._calls[caller]
 
 

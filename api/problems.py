@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -23,7 +24,43 @@ from core.errors import (
 log = structlog.get_logger(__name__)
 
 TYPE: Final = "https://seqpulse.dev/problems/"
+"""Of every `type`; what follows is a heading of docs/problems.md. Types never change."""
 MEDIA_TYPE: Final = "application/problem+json"
+
+
+class Kind(Enum):
+    """What can go wrong: status, name in the type, title."""
+
+    BAD_REQUEST = (400, "bad-request", "Bad Request")
+    UNAUTHORIZED = (401, "unauthorized", "Unauthorized")
+    FORBIDDEN = (403, "forbidden", "Forbidden")
+    NOT_FOUND = (404, "not-found", "Not Found")
+    METHOD_NOT_ALLOWED = (405, "method-not-allowed", "Method Not Allowed")
+    NOT_ACCEPTABLE = (406, "not-acceptable", "Not Acceptable")
+    REQUEST_TIMEOUT = (408, "request-timeout", "Request Timeout")
+    CONFLICT = (409, "conflict", "Conflict")
+    IN_FLIGHT = (409, "in-flight", "A Call With This Key Is Under Way")
+    TOO_LARGE = (413, "request-entity-too-large", "Request Entity Too Large")
+    URI_TOO_LONG = (414, "uri-too-long", "URI Too Long")
+    MEDIA_TYPE = (415, "unsupported-media-type", "Unsupported Media Type")
+    INVALID = (422, "unprocessable-entity", "Unprocessable Entity")
+    KEY_REUSED = (422, "idempotency-key-reused", "Idempotency-Key Used For Another Call")
+    TOO_MANY = (429, "too-many-requests", "Too Many Requests")
+    HEADERS_TOO_LARGE = (431, "request-header-fields-too-large", "Request Header Fields Too Large")
+    INTERNAL = (500, "internal-server-error", "Internal Server Error")
+    UNAVAILABLE = (503, "service-unavailable", "Service Unavailable")
+
+    def __init__(self, status: int, type_name: str, title: str) -> None:
+        self.status = status
+        self.type = TYPE + type_name
+        self.title = title
+
+    @classmethod
+    def of(cls, status: int) -> Kind:
+        """Return the general kind of a status: the first; that of its class for one not listed."""
+        general = 500 if status >= 500 else 400
+        return next(kind for number in (status, general) for kind in cls if kind.status == number)
+
 
 STATUS: Final[dict[type[Exception], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
@@ -47,42 +84,52 @@ UNAVAILABLE: Final = (
 """The database cannot do it now; the same request may succeed later."""
 
 
+_DETAILS: Final = {
+    Kind.NOT_FOUND: "there is nothing at this path",
+    Kind.METHOD_NOT_ALLOWED: "this path does not know the method; the header Allow names those",
+    Kind.BAD_REQUEST: "the body is not JSON in UTF-8",
+}
+"""What the framework says is wrong, in words of ours."""
+
+
 class ProblemError(SeqPulseError):
     """An answer other than success, raised where it is known."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, *, headers: dict[str, str] | None = None
+        self, kind: Kind | HTTPStatus, detail: str, *, headers: dict[str, str] | None = None
     ) -> None:
         super().__init__(detail)
-        self.status = status
+        self.kind = kind if isinstance(kind, Kind) else Kind.of(kind)
+        self.status = self.kind.status
         self.detail = detail
         self.headers = headers or {}
 
 
 def problem(
-    status: int,
+    kind: Kind | int,
     detail: str,
     *,
     headers: dict[str, str] | None = None,
     **members: Any,  # noqa: ANN401 - extension members are free by RFC 9457
 ) -> JSONResponse:
-    """Return a problem answer.
+    """Return a problem answer; it names the request (`request_id`) as the logs do.
 
     Args:
-        status: HTTP status.
+        kind: What went wrong, or a status that says it.
         detail: What is wrong with this request, for a person; never a secret, SQL or a trace.
         headers: Further headers.
         **members: Extension members.
     """
-    phrase = HTTPStatus(status).phrase
+    kind = kind if isinstance(kind, Kind) else Kind.of(kind)
     body = {
-        "type": TYPE + phrase.lower().replace(" ", "-"),
-        "title": phrase,
-        "status": status,
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
         "detail": detail,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
         **members,
     }
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    return JSONResponse(body, kind.status, headers, MEDIA_TYPE)
 
 
 def _field(location: tuple[int | str, ...]) -> str:
@@ -94,27 +141,31 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
+    issues = error.errors()
     wrong = [
         {"field": _field(issue["loc"]), "message": issue["msg"].removeprefix("Value error, ")}
-        for issue in error.errors()
+        for issue in issues
     ]
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in wrong)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=wrong)
+    if any(issue["type"] == "json_invalid" for issue in issues):
+        return problem(Kind.BAD_REQUEST, "the body is not JSON")
+    return problem(Kind.INVALID, detail, errors=wrong)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
-    headers = dict(error.headers or {})
-    return problem(error.status_code, str(error.detail), headers=headers)
+    kind = Kind.of(error.status_code)
+    detail = _DETAILS.get(kind, str(error.detail))
+    return problem(kind, detail, headers=dict(error.headers or {}))
 
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, ProblemError):
-        return problem(error.status, error.detail, headers=error.headers)
+        return problem(error.kind, error.detail, headers=error.headers)
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return problem(status, str(error))
-    return await _unexpected(_request, error)
+    return crashed(error)
 
 
 async def _database(_request: Request, error: Exception) -> JSONResponse:
@@ -126,11 +177,14 @@ async def _database(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+async def _gone(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(Kind.NOT_FOUND, "what this belongs to was deleted meanwhile")
+
+
+def crashed(error: Exception) -> JSONResponse:
+    """Log an error nobody expected and return what the caller may know of it."""
     log.error("request_crashed", exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong on our side; it was logged"
-    )
+    return problem(Kind.INTERNAL, "something went wrong on our side; it was logged")
 
 
 def install(app: FastAPI) -> None:
@@ -140,4 +194,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SeqPulseError, _ours)
     for unavailable in UNAVAILABLE:
         app.add_exception_handler(unavailable, _database)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(asyncpg.ForeignKeyViolationError, _gone)

@@ -1,24 +1,27 @@
-"""Administration of projects, for the operator."""
+"""Projects: made and listed by the operator, looked at by whoever has a key of theirs."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import require_operator
-from api.schemas import KeyAnswer, NewProjectAnswer, ProjectAnswer, ProjectBody
+from api.auth import OperatorDep, ReaderDep
+from api.routes import Route
+from api.schemas import NewProjectAnswer, ProjectAnswer, ProjectBody
 from api.state import ConnectionDep, StateDep
 from core.secrets import new_hmac_secret
 from core.types import Project
 from scheduler import baseline
 from sql import projects, targets
 
-router = APIRouter(prefix="/projects", tags=["projects"], dependencies=[Depends(require_operator)])
+router = APIRouter(prefix="/projects", tags=["projects"], route_class=Route)
 
 
 @router.post("", status_code=201)
-async def create(body: ProjectBody, conn: ConnectionDep, state: StateDep) -> NewProjectAnswer:
+async def create(
+    body: ProjectBody, _operator: OperatorDep, conn: ConnectionDep, state: StateDep
+) -> NewProjectAnswer:
     """Create a project; its API key and HMAC secret are shown in this answer and never again."""
     hmac_secret = new_hmac_secret() if body.hmac else None
     async with conn.transaction():
@@ -48,23 +51,16 @@ async def create(body: ProjectBody, conn: ConnectionDep, state: StateDep) -> New
 
 
 @router.get("")
-async def list_all(conn: ConnectionDep) -> list[ProjectAnswer]:
+async def list_all(_operator: OperatorDep, conn: ConnectionDep) -> list[ProjectAnswer]:
     """Return every project by name."""
     return [_answer(project) for project in await projects.list_all(conn)]
 
 
 @router.get("/{project_id}")
-async def show(project_id: UUID, conn: ConnectionDep) -> ProjectAnswer:
+async def show(project_id: UUID, caller: ReaderDep, conn: ConnectionDep) -> ProjectAnswer:
     """Return a project with its targets by environment."""
-    project = await projects.find(conn, project_id)
     found = await targets.list_of(conn, project_id)
-    return _answer(project, {target.env: target.endpoint for target in found})
-
-
-@router.post("/{project_id}/rotate-key")
-async def rotate_key(project_id: UUID, conn: ConnectionDep, state: StateDep) -> KeyAnswer:
-    """Revoke every API key of the project and return a new one."""
-    return KeyAnswer(api_key=str(await projects.rotate_key(conn, state.vault, project_id)))
+    return _answer(caller.project, {target.env: target.endpoint for target in found})
 
 
 def _answer(project: Project, endpoints: dict[str, str] | None = None) -> ProjectAnswer:

@@ -29,6 +29,8 @@ Line = StringConstraints(
     strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$"
 )
 
+HeaderKey = Annotated[str, StringConstraints(max_length=255, pattern=r"^[ -~]*$")]
+
 
 def _check_endpoint(text: str) -> str:
     try:
@@ -235,12 +237,6 @@ class NewProjectAnswer(ProjectAnswer):
 
     api_key: str
     hmac_secret: str | None
-
-
-class KeyAnswer(BaseModel):
-    """A new API key, shown this once; the earlier ones are revoked."""
-
-    api_key: str
 
 
 class RefusalAnswer(BaseModel):

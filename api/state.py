@@ -1,8 +1,9 @@
-"""What every request may use: settings, pool, vault, limits, waker, traffic."""
+"""What every request may use: settings, pool, vault, limits, waker, traffic, uses of keys."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
@@ -10,6 +11,7 @@ from fastapi import Depends, Request
 
 from api.limits import CallLimits, Places
 from api.traffic import Traffic
+from api.uses import Uses
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
@@ -26,6 +28,7 @@ class State:
     limits: CallLimits
     waker: Waker
     traffic: Traffic
+    uses: Uses = field(default_factory=Uses)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
 
 
@@ -38,9 +41,23 @@ async def get_state(request: Request) -> State:  # async: what is not is sent to
 StateDep: TypeAlias = Annotated[State, Depends(get_state)]
 
 
-async def get_connection(state: StateDep) -> AsyncIterator[Connection]:
-    """Lend a connection of the pool for the length of the request."""
+@asynccontextmanager
+async def connecting(request: Request, state: State) -> AsyncIterator[Connection]:
+    """Lend a connection of the pool.
+
+    A call with an Idempotency-Key works on the one whose transaction keeps its answer.
+    """
+    held: Connection | None = getattr(request.state, "conn", None)
+    if held is not None:
+        yield held
+        return
     async with state.pool.acquire(timeout=5) as conn:
+        yield conn
+
+
+async def get_connection(request: Request, state: StateDep) -> AsyncIterator[Connection]:
+    """Lend a connection for the length of the request."""
+    async with connecting(request, state) as conn:
         yield conn
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from api.auth import ProjectDep
+from api.routes import Route
 from api.schemas import (
     EnvName,
     HintAnswer,
@@ -21,7 +22,7 @@ from api.state import ConnectionDep
 from core.types import Deployment, Severity
 from sql import deployments, verdicts
 
-router = APIRouter(tags=["verdicts"])
+router = APIRouter(tags=["verdicts"], route_class=Route)
 
 
 @router.get("/deployments/{deployment_id}/verdict", responses={202: {"model": PendingAnswer}})

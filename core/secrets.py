@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from core.errors import SecretError
 
 MIN_MASTER_KEY_LENGTH = 32
+
+_API_KEY = re.compile(r"sp_(?P<id>[0-9A-Za-z]{1,64})_(?P<secret>[0-9A-Za-z]{1,128})")
 
 
 @lru_cache(maxsize=16)
@@ -106,11 +109,8 @@ def new_api_key() -> ApiKey:
 
 def parse_api_key(text: str) -> ApiKey | None:
     """Return the parts of `sp_<id>_<secret>`, or None if it is not of that shape."""
-    match text.strip().split("_"):
-        case ["sp", key_id, secret] if key_id.isalnum() and secret.isalnum():
-            return ApiKey(key_id, secret)
-        case _:
-            return None
+    found = _API_KEY.fullmatch(text.strip())
+    return ApiKey(found["id"], found["secret"]) if found else None
 
 
 def new_hmac_secret() -> str:

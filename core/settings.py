@@ -70,6 +70,15 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None, description="where people and receivers reach the API, for links to it"
     )
+    body_seconds: Seconds = Field(
+        10, le=600, description="time a request body may take; three times that for a push"
+    )
+    reads_per_minute: int = Field(
+        1000, ge=1, le=1_000_000, description="reads of one API key, counted per process"
+    )
+    changes_per_minute: int = Field(
+        100, ge=1, le=1_000_000, description="calls of one API key that change something"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )

@@ -83,6 +83,20 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+class Scope(StrEnum):
+    """What an API key may do, from least to most; each may do what those before it may."""
+
+    READ = "read"  # look at everything of its project
+    CI = "ci"  # trigger, finish, push samples, say whether a verdict was right
+    ADMIN = "admin"  # judge again; keys, channels and settings of its project
+
+    def covers(self, needed: Scope) -> bool:
+        """Return whether a key of this scope may do what needs another one."""
+        return _SCOPES.index(self) >= _SCOPES.index(needed)
+
+
+_SCOPES: Final = tuple(Scope)
+
 NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f\s]([^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?$"
 """Of a project: up to 100 characters, no control characters, no space at the ends."""
 
@@ -97,13 +111,11 @@ class Plan:
     Attributes:
         name: `free` or `pro`.
         post_slots: Allowed lengths of the post window, in slots; the last one is the default.
-        calls_per_minute: Trigger and finish calls accepted per project.
         reads_per_slot: Reads of one target per slot length (baseline, pre, post, retries).
     """
 
     name: str
     post_slots: tuple[int, ...]
-    calls_per_minute: int
     reads_per_slot: int
 
     @property
@@ -112,8 +124,8 @@ class Plan:
         return self.post_slots[-1]
 
 
-_FREE = Plan("free", post_slots=(5,), calls_per_minute=30, reads_per_slot=6)
-_PRO = Plan("pro", post_slots=(5, 15), calls_per_minute=100, reads_per_slot=12)
+_FREE = Plan("free", post_slots=(5,), reads_per_slot=6)
+_PRO = Plan("pro", post_slots=(5, 15), reads_per_slot=12)
 
 PLANS: Final = {plan.name: plan for plan in (_FREE, _PRO)}
 

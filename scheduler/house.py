@@ -19,7 +19,7 @@ from core.database import DATABASE_ERRORS, Connection, connect
 from core.errors import ConflictError, SeqPulseError
 from core.settings import Settings
 from scheduler import upkeep
-from sql import bulk, deliveries, edition, holds, locks, retention, roles, rollups
+from sql import bulk, deliveries, edition, holds, kept_answers, locks, retention, roles, rollups
 from sql.archive import expire
 from sql.archive.expire import Outcome
 from sql.archive.store import open_store
@@ -132,6 +132,7 @@ async def tidy(conn: Connection, now: datetime, rules: Rules) -> list[Outcome]:
         ArchiveError: The archive cannot be written, or is that of another database.
         ConflictError: Another process is archiving.
     """
+    await kept_answers.delete_expired(conn)
     keep = await retention.heed_archive(conn, rules.retention)
     await holds.fill(conn, rules.baseline_seconds)
     if not await retention.mark(conn, now, keep):

@@ -10,6 +10,9 @@ WORKER: Final = 0x5EC90001
 LEADER: Final = 0x5EC90002
 """(LEADER, role): held by the one process that plays a role."""
 
+ANSWER: Final = 0x5EC90003
+"""(ANSWER, hash of a call): held by who answers a call with an Idempotency-Key."""
+
 MIGRATION: Final = 1
 """Role under LEADER: changing the schema."""
 

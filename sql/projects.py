@@ -1,32 +1,23 @@
-"""Projects and their API keys."""
+"""Projects."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from core import secrets
 from core.database import Connection
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.ids import new_id
 from core.secrets import ApiKey, Vault
 from core.types import NAME_PATTERN, PLANS, Project
+from sql import api_keys
 from sql.texts import query
 
 
-class Caller(NamedTuple):
-    """A project that called, when by the database's clock, and since when samples are stored."""
-
-    project: Project
-    called_at: datetime
-    samples_since: datetime
-
-
-def _project(row: asyncpg.Record) -> Project:
+def read_row(row: asyncpg.Record) -> Project:
+    """Return the project of a row that has its columns."""
     return Project(
         id=row["id"],
         name=row["name"],
@@ -46,7 +37,7 @@ async def create(
     post_slots: int | None = None,
     hmac_secret: str | None = None,
 ) -> tuple[Project, ApiKey]:
-    """Create a project with its first API key.
+    """Create a project with its first API key, of scope `ci`.
 
     Args:
         conn: Connection; everything happens in one transaction of it.
@@ -74,13 +65,13 @@ async def create(
         row = await conn.fetchrow(query("projects.insert"), new_id(), name, plan, slots, stored)
         if row is None:
             raise ConflictError(f"name: a project called {name!r} exists already")
-        key = await _add_key(conn, vault, row["id"])
-    return _project(row), key
+        key, _ = await api_keys.add(conn, vault, row["id"], label="first")
+    return read_row(row), key
 
 
 async def list_all(conn: Connection) -> list[Project]:
     """Return every project by name."""
-    return [_project(row) for row in await conn.fetch(query("projects.list"))]
+    return [read_row(row) for row in await conn.fetch(query("projects.list"))]
 
 
 async def find(conn: Connection, project_id: UUID) -> Project:
@@ -92,7 +83,7 @@ async def find(conn: Connection, project_id: UUID) -> Project:
     row = await conn.fetchrow(query("projects.find"), project_id)
     if row is None:
         raise NotFoundError(f"no project {project_id}")
-    return _project(row)
+    return read_row(row)
 
 
 async def delete(conn: Connection, project_id: UUID) -> None:
@@ -105,43 +96,3 @@ async def delete(conn: Connection, project_id: UUID) -> None:
     """
     if await conn.fetchval(query("projects.delete"), project_id) is None:
         raise NotFoundError(f"no project {project_id}")
-
-
-async def rotate_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:
-    """Revoke every API key of a project and return a new one.
-
-    Raises:
-        NotFoundError: There is no such project.
-    """
-    async with conn.transaction():
-        await find(conn, project_id)
-        await conn.execute(query("projects.revoke_api_keys"), project_id)
-        return await _add_key(conn, vault, project_id)
-
-
-async def authenticate(conn: Connection, vault: Vault, text: str) -> Caller | None:
-    """Return who an API key belongs to, or None for anything that is not a live key.
-
-    A key whose digest was made with the master key before gets one of the present master key.
-    """
-    key = secrets.parse_api_key(text)
-    if key is None:
-        return None
-    row = await conn.fetchrow(query("projects.by_api_key"), key.id)
-    if row is None:
-        return None
-    digest = vault.digest(key.secret)
-    if not secrets.same(row["digest"], digest):
-        previous = vault.previous
-        if previous is None or not secrets.same(row["digest"], previous.digest(key.secret)):
-            return None
-        await conn.execute(query("projects.refresh_api_key"), key.id, digest, vault.key_id)
-    since = row["samples_since"].replace(tzinfo=UTC)  # none that is before every moment
-    return Caller(_project(row), row["called_at"], since)
-
-
-async def _add_key(conn: Connection, vault: Vault, project_id: UUID) -> ApiKey:
-    key = secrets.new_api_key()
-    digest = vault.digest(key.secret)
-    await conn.execute(query("projects.insert_api_key"), key.id, project_id, digest, vault.key_id)
-    return key

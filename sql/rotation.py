@@ -15,6 +15,7 @@ STORED: Final = {
     "rotation.project_secrets": "rotation.update_project",
     "rotation.target_secrets": "rotation.update_target",
     "rotation.channel_secrets": "rotation.update_channel",
+    "rotation.kept_answers": "rotation.update_kept_answer",
 }
 """What finds stored secrets, each a place and a token, and what puts a token there."""
 

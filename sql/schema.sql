@@ -7,8 +7,14 @@ CREATE TABLE api_keys (
     created_at timestamp with time zone NOT NULL DEFAULT now(),
     revoked_at timestamp with time zone,
     key_id text,
+    scope text NOT NULL DEFAULT 'ci'::text,
+    label text NOT NULL DEFAULT ''::text,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_keys_label_check CHECK ((length(label) <= 100)),
     CONSTRAINT api_keys_pkey PRIMARY KEY (id),
-    CONSTRAINT api_keys_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
+    CONSTRAINT api_keys_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE,
+    CONSTRAINT api_keys_scope_check CHECK ((scope = ANY (ARRAY['read'::text, 'ci'::text, 'admin'::text])))
 );
 
 CREATE UNLOGGED TABLE api_traffic (
@@ -205,6 +211,18 @@ CREATE TABLE job_runs (
     owner integer,
     last_error text,
     CONSTRAINT job_runs_status_check CHECK ((status = ANY (ARRAY['completed'::text, 'failed'::text])))
+);
+
+CREATE TABLE kept_answers (
+    project_id uuid,
+    route text NOT NULL,
+    key text NOT NULL,
+    request_digest bytea NOT NULL,
+    answer_encrypted text NOT NULL,
+    kept_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT kept_answers_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT kept_answers_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE,
+    CONSTRAINT kept_answers_project_id_route_key_key UNIQUE NULLS NOT DISTINCT (project_id, route, key)
 );
 
 CREATE TABLE kept_missed (
@@ -515,6 +533,7 @@ CREATE INDEX deployments_kept ON public.deployments USING btree (id) WHERE keep;
 CREATE UNIQUE INDEX deployments_one_live ON public.deployments USING btree (project_id, env) WHERE (state = ANY (ARRAY['pending'::text, 'running'::text]));
 CREATE INDEX deployments_recent ON public.deployments USING btree (project_id, triggered_at DESC);
 CREATE INDEX job_runs_deployment ON public.job_runs USING btree (deployment_id, finished_at) WHERE (deployment_id IS NOT NULL);
+CREATE INDEX kept_answers_kept_at ON public.kept_answers USING btree (kept_at);
 CREATE INDEX metric_samples_deployment ON public.metric_samples USING btree (deployment_id, slot_at) WHERE (deployment_id IS NOT NULL);
 CREATE INDEX metric_samples_slot_at ON public.metric_samples USING brin (slot_at) WITH (autosummarize='true');
 CREATE INDEX missed_slots_deployment ON public.missed_slots USING btree (deployment_id, slot_at) WHERE (deployment_id IS NOT NULL);
@@ -1237,7 +1256,12 @@ CREATE VIEW report.verdict_evidence AS
      JOIN projects p ON ((p.id = d.project_id)));
 
 COMMENT ON TABLE api_keys IS 'Keys sp_<id>_<secret>; only a peppered digest of the secret is kept';
+COMMENT ON COLUMN api_keys.revoked_at IS 'Since when it is refused; null: it is live';
 COMMENT ON COLUMN api_keys.key_id IS 'Master key of the digest; null: the first one';
+COMMENT ON COLUMN api_keys.scope IS 'read: look; ci: trigger, finish, push, too; admin: settings, too';
+COMMENT ON COLUMN api_keys.label IS 'What it is for, chosen by who made it';
+COMMENT ON COLUMN api_keys.expires_at IS 'From when on it is refused; null: never';
+COMMENT ON COLUMN api_keys.last_used_at IS 'When it was last used, exact to about a minute';
 COMMENT ON TABLE api_traffic IS 'What API processes served lately, a few rows a minute each';
 COMMENT ON COLUMN api_traffic.told_at IS 'End of the time the row is about';
 COMMENT ON COLUMN api_traffic.errors IS 'Answers with a status of 500 or more';
@@ -1321,6 +1345,13 @@ COMMENT ON TABLE installation IS 'Facts of the installation as a whole; one row'
 COMMENT ON COLUMN installation.key_digest IS 'Tells whether a process has the right master key';
 COMMENT ON TABLE job_runs IS 'Jobs that are done, append-only; recurring ones leave samples instead';
 COMMENT ON COLUMN job_runs.status IS 'completed or failed';
+COMMENT ON TABLE kept_answers IS 'What was answered to a call with an Idempotency-Key; kept for a day';
+COMMENT ON COLUMN kept_answers.project_id IS 'Who called; null: the operator';
+COMMENT ON COLUMN kept_answers.route IS 'Method and template of the path';
+COMMENT ON COLUMN kept_answers.key IS 'The Idempotency-Key, chosen by the caller';
+COMMENT ON COLUMN kept_answers.request_digest IS 'SHA-256 of path, query and body';
+COMMENT ON COLUMN kept_answers.answer_encrypted IS 'Status, headers and body; they may carry secrets';
+COMMENT ON COLUMN kept_answers.kept_at IS 'When the call was answered';
 COMMENT ON TABLE kept_missed IS 'Copies of the slots that were missed around held deployments';
 COMMENT ON COLUMN kept_missed.held_for IS 'The deployment that is held';
 COMMENT ON COLUMN kept_missed.code IS 'One of a fixed set, see docs/errors.md';

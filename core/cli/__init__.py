@@ -13,6 +13,7 @@ from core.cli import (
     channels,
     db,
     demo,
+    gate,
     history,
     jobs,
     judge,
@@ -53,6 +54,7 @@ app.command("judge")(judge.run)
 app.command("replay")(replay.run)
 app.command("search")(search.run)
 app.command("demo")(demo.run)
+app.command("gate", context_settings=gate.ITS_OWN, add_help_option=False)(gate.run)
 
 
 def main() -> None:

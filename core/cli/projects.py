@@ -11,18 +11,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import secrets
+from core.cli import project_keys, wiring
 from core.cli import targets as target_commands
-from core.cli import wiring
 from core.database import Connection
 from core.settings import Settings
 from core.types import Project
 from ingest import guard
 from scheduler import baseline, queue, removal
-from sql import projects, targets
+from sql import api_keys, projects, targets
 from sql.targets import Configured
 
 app = typer.Typer(help="Create and look at projects.", no_args_is_help=True)
 app.add_typer(target_commands.app, name="target")
+app.add_typer(project_keys.app, name="keys")
 console = Console()
 
 
@@ -130,10 +131,11 @@ def delete(
 
 @app.command("rotate-key")
 def rotate_key(project_id: UUID) -> None:
-    """Revoke every API key of a project and show a new one, once."""
+    """Revoke every API key of a project and show a new one of scope ci, once."""
 
     async def work(conn: Connection, settings: Settings) -> str:
-        return str(await projects.rotate_key(conn, settings.vault(), project_id))
+        project = await projects.find(conn, project_id)
+        return str(await api_keys.rotate(conn, settings.vault(), project.id))
 
     typer.echo(f"api key {wiring.with_connection(work)}")
 

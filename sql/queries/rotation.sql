@@ -1,6 +1,7 @@
 -- name: lock
 -- Who creates or changes something meanwhile waits; readers do not.
-LOCK TABLE projects, targets, channels, api_keys, installation IN SHARE ROW EXCLUSIVE MODE
+LOCK TABLE projects, targets, channels, api_keys, kept_answers, installation
+    IN SHARE ROW EXCLUSIVE MODE
 
 -- name: project_secrets
 SELECT id, hmac_secret_encrypted AS token FROM projects WHERE hmac_secret_encrypted IS NOT NULL
@@ -27,6 +28,12 @@ UPDATE channels
        secret_encrypted = CASE WHEN $2 = 'secret' THEN $3 ELSE secret_encrypted END,
        secret_before_encrypted = CASE WHEN $2 = 'before' THEN $3 ELSE secret_before_encrypted END
  WHERE id = $1
+
+-- name: kept_answers
+SELECT ctid::text AS place, answer_encrypted AS token FROM kept_answers
+
+-- name: update_kept_answer
+UPDATE kept_answers SET answer_encrypted = $2 WHERE ctid = $1::text::tid
 
 -- name: name_api_keys
 UPDATE api_keys SET key_id = $1 WHERE key_id IS NULL

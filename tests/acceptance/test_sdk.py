@@ -83,7 +83,7 @@ async def test_a_wrong_api_key_is_told_to_the_pipeline(installation: Installatio
     installation.project["api_key"] = installation.project["api_key"][:-4] + "0000"
     answer = installation.pipeline("trigger", shop)
     assert (answer["ok"], answer["http_status"]) == (False, 401)
-    assert "unknown or revoked" in answer["response_text"]
+    assert "unknown, expired or revoked" in answer["response_text"]
 
 
 async def test_trigger_and_finish_are_fast_whatever_the_target_does(

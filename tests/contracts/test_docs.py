@@ -9,8 +9,10 @@ from typing import Any
 
 from typer.main import get_command
 
+import seqpulse_gate
 from analytics.catalogue import CATALOGUE
 from analytics.reasons import ReasonCode
+from api import problems
 from core.cli import app
 from core.settings import Settings
 from core.types import CollectCode
@@ -29,6 +31,20 @@ def test_every_setting_is_documented_and_no_other() -> None:
     assert {name for name in documented("settings.md") if name.startswith("SEQ")} == names
 
 
+def test_every_option_of_the_gate_is_documented() -> None:
+    text = (DOCS / "ci.md").read_text()
+    options = seqpulse_gate.parser()._option_string_actions
+    assert not [
+        name for name in options if f"`{name}`" not in text and name not in ("-h", "--help")
+    ]
+
+
+def test_every_exit_code_of_the_gate_is_documented() -> None:
+    text = (DOCS / "ci.md").read_text()
+    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
+    assert sorted(codes) == sorted(seqpulse_gate.Exit)
+
+
 def test_every_collect_code_is_documented() -> None:
     assert set(CollectCode) <= documented("errors.md")
 
@@ -41,6 +57,14 @@ def test_every_reason_code_is_documented() -> None:
 def test_every_hint_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", (DOCS / "hints.md").read_text(), re.MULTILINE)
     assert {(rule.id, rule.severity or "depends") for rule in CATALOGUE} == set(rows)
+
+
+def test_every_problem_is_documented_with_its_status_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (\d+) \|", (DOCS / "problems.md").read_text(), re.MULTILINE
+    )
+    kinds = {(kind.type.removeprefix(problems.TYPE), str(kind.status)) for kind in problems.Kind}
+    assert set(rows) == kinds
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -66,6 +90,9 @@ def test_commands_in_the_docs_exist_and_so_do_their_options() -> None:
         for words in commands(page):
             command, rest = find_command(words)
             names = {name for each in command.params for name in each.opts}
+            names |= (
+                set(seqpulse_gate.parser()._option_string_actions) if words[0] == "gate" else set()
+            )
             unknown = {word.partition("=")[0] for word in rest if re.match(r"--\w", word)} - names
             if hasattr(command, "commands") or unknown:
                 wrong.append(f"{page.name}: seqpulse {' '.join(words)}")

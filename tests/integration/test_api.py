@@ -207,8 +207,8 @@ async def test_another_projects_deployment_does_not_exist(
     ("headers", "says"),
     [
         ({}, "X-API-Key is missing"),
-        ({"X-API-Key": "nonsense"}, "unknown or revoked"),
-        ({"X-API-Key": "sp_aaaaaaaaaaaa_" + "0" * 64}, "unknown or revoked"),
+        ({"X-API-Key": "nonsense"}, "unknown, expired or revoked"),
+        ({"X-API-Key": "sp_aaaaaaaaaaaa_" + "0" * 64}, "unknown, expired or revoked"),
     ],
 )
 async def test_a_wrong_key_is_401_and_says_so(
@@ -313,7 +313,7 @@ async def test_an_unknown_result_is_422(client: httpx.AsyncClient, key: dict[str
 async def test_too_many_calls_are_429_with_retry_after(
     client: httpx.AsyncClient, key: dict[str, str]
 ) -> None:
-    codes = [(await trigger(client, key)).status_code for _ in range(30)]
+    codes = [(await trigger(client, key)).status_code for _ in range(100)]
     assert set(codes) == {200}
     answer = await trigger(client, key)
     assert answer.status_code == 429

@@ -13,8 +13,8 @@ from api.app import create_app
 from core.database import Connection
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Deployment, Project
-from sql import projects
+from core.types import Deployment, Project, Scope
+from sql import api_keys, projects
 from tests.integration.test_notifications import judged
 
 URL = "https://hooks.example.com/services/T000/SecretPathOfTheTests?token=secret"
@@ -26,7 +26,7 @@ GITHUB = {"kind": "github", "name": "gh", "repository": "acme/shop", "token": "g
 async def client(
     settings: Settings, database_url: str, conn: Connection, vault: Vault, project: Project
 ) -> AsyncIterator[httpx.AsyncClient]:
-    key = await projects.rotate_key(conn, vault, project.id)
+    key, _ = await api_keys.add(conn, vault, project.id, scope=Scope.ADMIN)
     app = create_app(settings, database_url)
     async with (
         app.router.lifespan_context(app),
@@ -170,7 +170,8 @@ async def test_what_is_another_projects_is_not_there(
     channel = await create(client, base, WEBHOOK)
     await judged(conn, deployment)
     [delivery] = (await client.get(f"{base}/deliveries")).json()
-    other, key = await projects.create(conn, vault, name="other")
+    other, _ = await projects.create(conn, vault, name="other")
+    key, _ = await api_keys.add(conn, vault, other.id, scope=Scope.ADMIN)
     theirs = {"X-API-Key": str(key)}
     for project in (base, f"/projects/{other.id}"):
         for method, path in (
@@ -189,3 +190,51 @@ async def test_what_is_another_projects_is_not_there(
     assert (await client.get(place, headers=theirs)).status_code == 404
     assert (await client.get(place, headers={"X-API-Key": ""})).status_code == 401
     assert (await client.get(f"{base}/channels")).json()[0]["name"] == "ops"
+
+
+async def test_who_may_look_and_who_may_change(
+    client: httpx.AsyncClient, base: str, conn: Connection, vault: Vault, project: Project
+) -> None:
+    channel = await create(client, base, WEBHOOK)
+    place = f"{base}/channels/{channel['id']}"
+    tested = await client.post(f"{place}/test")
+    retry = f"{base}/deliveries/{tested.json()['delivery_id']}/retry"
+    for scope in (Scope.READ, Scope.CI):
+        key, _ = await api_keys.add(conn, vault, project.id, scope=scope)
+        theirs = {"X-API-Key": str(key)}
+        for path in (f"{base}/channels", f"{base}/deliveries"):
+            assert (await client.get(path, headers=theirs)).status_code == 200
+        for method, path, body in (
+            ("POST", f"{base}/channels", {**WEBHOOK, "name": "mine"}),
+            ("PATCH", place, {"name": "mine"}),
+            ("DELETE", place, None),
+            ("POST", f"{place}/rotate-secret", None),
+            ("POST", f"{place}/test", None),
+            ("POST", retry, None),
+        ):
+            answer = await client.request(method, path, headers=theirs, json=body)
+            assert answer.status_code == 403, (method, path)
+    operator = {"Authorization": "Bearer operator-token-of-the-tests"}
+    async with httpx.AsyncClient(transport=client._transport, base_url="http://api") as other:
+        listed = await other.get(f"{base}/channels", headers=operator)
+        assert [each["name"] for each in listed.json()] == ["ops"]
+        assert (await other.post(f"{place}/test", headers=operator)).status_code == 202
+
+
+async def test_a_repeated_call_makes_one_channel_and_one_test(
+    client: httpx.AsyncClient, base: str, conn: Connection
+) -> None:
+    once = {"Idempotency-Key": "once"}
+    made = [await client.post(f"{base}/channels", json=WEBHOOK, headers=once) for _ in range(2)]
+    assert made[0].json() == made[1].json()
+    place = f"{base}/channels/{made[0].json()['id']}"
+    tests = [await client.post(f"{place}/test", headers=once) for _ in range(2)]
+    assert tests[0].json() == tests[1].json()
+    assert await conn.fetchval("SELECT count(*) FROM deliveries") == 1
+
+
+async def test_tests_are_few(client: httpx.AsyncClient, base: str) -> None:
+    channel = await create(client, base, WEBHOOK)
+    place = f"{base}/channels/{channel['id']}/test"
+    answers = [(await client.post(place)).status_code for _ in range(11)]
+    assert answers == [202] * 10 + [429]

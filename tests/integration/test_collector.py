@@ -27,7 +27,7 @@ from ingest import web
 from ingest.collector import Collector
 
 SECRET = "hmac_" + "5ec2e7" * 10
-GENEROUS = Plan("generous", post_slots=(5,), calls_per_minute=1000, reads_per_slot=1000)
+GENEROUS = Plan("generous", post_slots=(5,), reads_per_slot=1000)
 READING = Reading(12.5, 180, 0.01, 0.5, 0.25)
 BOMB = gzip.compress(bytes(10_000_000))
 GOOD = json.dumps({"metrics": asdict(READING)}).encode()

@@ -18,7 +18,7 @@ GOOD = (
     b'{"metrics": {"requests_per_sec": 1, "latency_p95": 1, "error_rate": 0, '
     b'"cpu_usage": 0, "memory_usage": 0}}'
 )
-THREE = Plan("three", post_slots=(5,), calls_per_minute=1, reads_per_slot=3)
+THREE = Plan("three", post_slots=(5,), reads_per_slot=3)
 
 
 @dataclass

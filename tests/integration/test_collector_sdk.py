@@ -20,7 +20,7 @@ from core.types import CollectCode, Plan, Reading, Target
 from ingest.collector import Collector
 
 SECRET = "hmac_" + "5ec2e7" * 10
-PLAN = Plan("generous", post_slots=(5,), calls_per_minute=1000, reads_per_slot=1000)
+PLAN = Plan("generous", post_slots=(5,), reads_per_slot=1000)
 
 
 def target(endpoint: str, secret: str | None = SECRET) -> Target:

@@ -15,7 +15,6 @@ import httpx
 import polars as pl
 import pytest
 
-from api import samples
 from api.app import create_app
 from api.body import MAX_BODY_BYTES, MAX_PUSH_BYTES
 from core.database import Connection, connect
@@ -332,14 +331,20 @@ async def test_slow_pushers_hold_no_connection_and_not_more_than_their_places(
 
 
 async def test_a_body_that_does_not_come_is_given_up(
-    pusher: Pusher, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database_url: str, conn: Connection, vault: Vault
 ) -> None:
+    project, key = await projects.create(conn, vault, name="batch")
+    app = create_app(settings.model_copy(update={"body_seconds": 0.02}), database_url)
+
     async def never() -> AsyncIterator[bytes]:
         yield b"["
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(samples, "BODY_SECONDS", 0.05)
-    assert (await pusher.send(never())).status_code == 408
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            answer = await Pusher(client, project, str(key)).send(never())
+    assert (answer.status_code, answer.headers["Connection"]) == (408, "close")
 
 
 async def test_a_pusher_that_hangs_up_is_no_error_of_ours(

@@ -10,7 +10,7 @@ from core.database import Connection, Pool
 from core.errors import SecretError, SettingsError
 from core.secrets import ApiKey, Vault
 from core.types import Project
-from sql import installation, projects, rotation, targets
+from sql import callers, installation, projects, rotation, targets
 
 OLD = Vault("o" * 40)
 BOTH = Vault("n" * 40, OLD.master_key)
@@ -34,7 +34,7 @@ async def reads(conn: Connection, vault: Vault, project: Project) -> bool:
 
 
 async def find_owner(conn: Connection, vault: Vault, key: str) -> Project | None:
-    caller = await projects.authenticate(conn, vault, key)
+    caller = await callers.authenticate(conn, vault, key)
     return caller and caller.project
 
 
@@ -55,13 +55,13 @@ async def test_the_whole_way(conn: Connection, shop: tuple[Project, ApiKey]) -> 
     with pytest.raises(SecretError):
         await reads(conn, OLD, project)
 
-    assert await projects.authenticate(conn, NEW, str(key)) is None, "its digest is of the old key"
+    assert await callers.authenticate(conn, NEW, str(key)) is None, "its digest is of the old key"
     assert await find_owner(conn, BOTH, str(key)) == project
     assert await rotation.count_old_api_keys(conn, BOTH) == 0
     await installation.check_key(conn, NEW)
     assert await find_owner(conn, NEW, str(key)) == project
     assert await find_owner(conn, NEW, str(young_key)) == younger
-    assert await projects.authenticate(conn, NEW, f"{str(key)[:-1]}x") is None
+    assert await callers.authenticate(conn, NEW, f"{str(key)[:-1]}x") is None
 
 
 async def test_a_secret_nobody_can_read_stops_it_before_anything_has_changed(

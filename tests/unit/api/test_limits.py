@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.limits import CallLimits, Places
+from api.limits import CallLimits, Limit, Places
 from api.problems import ProblemError
 
 
@@ -20,7 +20,7 @@ class Clock:
 def call(limits: CallLimits, caller: str = "a", per_minute: int = 3) -> int | None:
     """Return the pause a refused call is told, None for one that passes."""
     try:
-        limits.count(caller, per_minute)
+        limits.count(Limit("calls", per_minute), caller)
     except ProblemError as error:
         return int(error.headers["Retry-After"])
     return None
@@ -68,7 +68,7 @@ def test_callers_who_are_silent_are_forgotten() -> None:
     clock.now += 60
     for _ in range(100):
         call(limits, "a", per_minute=1000)
-    assert list(limits._calls) == ["a"]
+    assert list(limits._calls) == [("calls", "a")]
 
 
 def test_places_are_given_back_and_forgotten() -> None:

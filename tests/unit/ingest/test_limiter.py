@@ -15,7 +15,7 @@ from core.types import CollectCode, Plan, Target
 from ingest.limiter import Limiter, Turn
 
 PROJECT = UUID(int=1)
-FOUR = Plan("four", post_slots=(5,), calls_per_minute=1, reads_per_slot=4)
+FOUR = Plan("four", post_slots=(5,), reads_per_slot=4)
 
 
 @dataclass
