@@ -130,7 +130,7 @@ def drip(peer: socket.socket) -> None:
         answer(200, b"[" * 100_000),
         answer(204, b""),
     ],
-    ids=str,
+    ids=lambda reply: getattr(reply, "__name__", str(reply)[:40]),
 )
 def test_nonsense_is_asked_about_again_until_time_is_up(reply: Reply) -> None:
     with scripted(reply) as server:
