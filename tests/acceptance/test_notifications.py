@@ -14,7 +14,7 @@ from sql import channels, deliveries, deployments, projects
 from sql.channels import Access, Interest
 from tests.acceptance.installation import Installation
 from tests.acceptance.test_crash import until
-from tests.integration.test_notifications import judged
+from tests.integration.telling import judged
 from tests.receiver import SILENCE, receiving
 
 

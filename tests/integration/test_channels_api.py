@@ -15,7 +15,7 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import Deployment, Project, Scope
 from sql import api_keys, projects
-from tests.integration.test_notifications import judged
+from tests.integration.telling import judged
 
 URL = "https://hooks.example.com/services/T000/SecretPathOfTheTests?token=secret"
 WEBHOOK = {"kind": "webhook", "name": "ops", "url": URL}
