@@ -23,7 +23,6 @@ from core.types import Project, Scope
 from sql import callers
 from sql.callers import Caller
 
-FAILED_AUTH: Final = Limit("failed-auth", 5)
 READING: Final = frozenset({"GET", "HEAD"})
 
 ApiKey: TypeAlias = Annotated[
@@ -145,7 +144,8 @@ def failed(request: Request, state: State, detail: str, challenge: str) -> Probl
     Raises:
         ProblemError: 429; too many came from this address.
     """
-    state.limits.count(FAILED_AUTH, find_address(request))
+    limit = Limit("failed-auth", state.settings.failures_per_minute)
+    state.limits.count(limit, find_address(request))
     return _unknown(detail, challenge)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from api import idempotency
 from api.problems import MEDIA_TYPE, Kind
@@ -76,6 +78,12 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             _complete(super().openapi())
         return super().openapi()
+
+    @cached_property
+    def fixed_paths(self) -> frozenset[str]:
+        """The paths without parameters: /deployments/finish is no deployment called finish."""
+        paths = (each.path for each in iter_route_contexts(self.routes))
+        return frozenset(path for path in paths if path and "{" not in path)
 
 
 def _complete(document: dict[str, Any]) -> None:

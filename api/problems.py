@@ -11,7 +11,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from core.errors import (
     ConflictError,
@@ -152,11 +154,28 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem(Kind.INVALID, detail, errors=wrong)
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     kind = Kind.of(error.status_code)
     detail = _DETAILS.get(kind, str(error.detail))
-    return problem(kind, detail, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if kind is Kind.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_find_methods(request))
+    return problem(kind, detail, headers=headers)
+
+
+def _find_methods(request: Request) -> list[str]:
+    """Return the methods of all routes of a path; the framework only looks at the first.
+
+    A path with fewer parameters hides one with more: /deployments/finish is no deployment.
+    """
+    found = [
+        (each.path.count("{"), each.methods or ())
+        for each in iter_route_contexts(request.app.routes)
+        if each.path and each.matches(request.scope)[0] is not Match.NONE
+    ]
+    closest = min((parameters for parameters, _ in found), default=0)
+    return sorted({name for parameters, names in found if parameters == closest for name in names})
 
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:

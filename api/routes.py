@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api import idempotency
@@ -30,6 +31,8 @@ class Route(APIRoute):
         guard = next(find_guards(self.dependant), None)
 
         async def answer(request: Request) -> Response:
+            if self.param_convertors and request.scope["path"] in request.app.fixed_paths:
+                raise HTTPException(405)  # of that path, which does not know the method
             if guard is not None:
                 await guard.admit(request)
             strict = StrictRequest(request.scope, request.receive)

@@ -44,6 +44,10 @@ Endpoint = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=2048),
     AfterValidator(_check_endpoint),
+    Field(
+        examples=["https://shop.example/seqpulse-metrics"],
+        json_schema_extra={"pattern": r"^\s*https?://[^\s@#]+\s*$", "format": "metrics-endpoint"},
+    ),
 ]
 
 

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     changes_per_minute: int = Field(
         100, ge=1, le=1_000_000, description="calls of one API key that change something"
     )
+    failures_per_minute: int = Field(
+        5, ge=1, le=1_000_000, description="wrong keys, tokens and signatures of one address"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )

@@ -146,8 +146,8 @@ async def test_an_answer_with_secrets_is_kept_encrypted_and_moves_to_a_new_maste
     assert "secretive" not in rows
     both = Vault("n" * 40, vault.master_key)
     assert (await rotation.rotate(conn, both)).secrets == 3
-    rows = await conn.fetch("SELECT answer_encrypted FROM kept_answers")
-    stored = [json.loads(Vault("n" * 40).decrypt(row["answer_encrypted"])) for row in rows]
+    tokens = await conn.fetch("SELECT answer_encrypted AS token FROM kept_answers")
+    stored = [json.loads(Vault("n" * 40).decrypt(row["token"])) for row in tokens]
     assert first.text in {each["body"] for each in stored}
 
 

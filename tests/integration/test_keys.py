@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.auth import FAILED_AUTH
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
@@ -21,6 +20,7 @@ from sql import api_keys, callers, projects
 
 OPERATOR = {"Authorization": "Bearer operator-token-of-the-tests"}
 TRIGGER = {"metrics_endpoint": "http://127.0.0.1:9/m"}
+FAILURES = 5
 WRONG = {"X-API-Key": "sp_aaaaaaaaaaaa_" + "0" * 64}
 
 
@@ -137,8 +137,9 @@ async def test_an_expired_key_is_dead(conn: Connection, vault: Vault, project: P
 async def test_a_project_has_a_bounded_number_of_live_keys(
     client: httpx.AsyncClient, conn: Connection, vault: Vault, project: Project
 ) -> None:
-    for _ in range(api_keys.MAX_LIVE - 1):
-        key, _ = await api_keys.add(conn, vault, project.id)
+    key, _ = await api_keys.add(conn, vault, project.id)
+    for _ in range(api_keys.MAX_LIVE - 2):
+        await api_keys.add(conn, vault, project.id)
     path = f"/projects/{project.id}/keys"
     assert (await client.post(path, json={}, headers=OPERATOR)).status_code == 409
     await api_keys.revoke(conn, project.id, key.id)
@@ -222,7 +223,7 @@ async def test_wrong_keys_are_bounded_by_address_and_good_ones_pass(
 
     bad_token = {"Authorization": "Bearer nonsense"}
     async with app.router.lifespan_context(app):
-        codes = [await ask("192.0.2.1", WRONG) for _ in range(FAILED_AUTH.quota)]
+        codes = [await ask("192.0.2.1", WRONG) for _ in range(FAILURES)]
         assert set(codes) == {401}
         assert await ask("192.0.2.1", WRONG) == 429
         assert await ask("192.0.2.1", bad_token, "/projects") == 429
@@ -230,8 +231,8 @@ async def test_wrong_keys_are_bounded_by_address_and_good_ones_pass(
         assert await ask("192.0.2.1", OPERATOR, "/projects") == 200
         assert await ask("192.0.2.1", {}) == 401, "nothing was tried"
         assert await ask("192.0.2.2", WRONG) == 401
-        codes = [await ask(f"2001:db8::{n}", WRONG) for n in range(1, FAILED_AUTH.quota + 2)]
-        assert codes == [401] * FAILED_AUTH.quota + [429]
+        codes = [await ask(f"2001:db8::{n}", WRONG) for n in range(1, FAILURES + 2)]
+        assert codes == [401] * FAILURES + [429]
         assert await ask("2001:db8:0:1::1", WRONG) == 401
 
 
