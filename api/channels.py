@@ -48,6 +48,10 @@ Url: TypeAlias = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=2048),
     AfterValidator(_check),
+    Field(
+        examples=["https://hooks.example.com/deploys"],
+        json_schema_extra={"pattern": r"^\s*https?://[^\s@#]+\s*$", "format": "metrics-endpoint"},
+    ),
 ]
 Repository: TypeAlias = Annotated[str, StringConstraints(pattern=REPOSITORY_PATTERN)]
 Token: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
@@ -68,7 +72,7 @@ class UrlChannelBody(ChannelBody):
     """A receiver of signed JSON, or of messages as Slack has them."""
 
     kind: Literal["webhook", "slack"]
-    url: Url = Field(examples=["https://hooks.example.com/deploys"])
+    url: Url
 
 
 class GithubChannelBody(ChannelBody):
