@@ -23,7 +23,7 @@ from ingest.guard import Rules
 from ingest.payload import read_body
 from ingest.web import Web, explain, parse_retry_after
 
-AT_ONCE: Final = 32
+AT_ONCE: Final = 100
 AT_ONCE_EACH: Final = 4
 """Of one project."""
 MAX_BODY_BYTES: Final = 1024 * 1024
