@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,31 +11,41 @@ from typing import Final
 from fastapi import FastAPI
 
 from api import (
+    afterwards,
     channels,
     deliveries,
     deployments,
     ds_metrics,
+    events,
     health,
     keys,
+    lookups,
     problems,
     projects,
+    report,
     samples,
     verdicts,
 )
 from api.body import BodyLimit
 from api.edge import Edge
+from api.feed import Feed
 from api.limits import CallLimits
 from api.openapi import Api
 from api.state import State
 from api.traffic import CountRequests, Traffic
+from api.waiting import Waiting
 from core.database import create_pool
 from core.settings import Settings
 from scheduler.waker import Waker
 from sql import migrate
 
 ROOMS: Final = (
-    deployments,
     verdicts,
+    report,
+    deployments,
+    events,
+    afterwards,
+    lookups,
     samples,
     projects,
     keys,
@@ -64,9 +75,20 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 await migrate.check(conn)
             waker = Waker()
             vault = settings.vault()
-            state = State(settings, pool, vault, CallLimits(), waker, traffic)
+            feed = Feed()
+            waiting = Waiting(database_url, settings.poll_seconds, also=feed.hear)
+            lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
+            state = State(
+                settings, pool, vault, CallLimits(), waker, traffic, waiting, feed, lookups_at_once
+            )
             app.state.seqpulse = state
-            async with waker.running(pool), traffic.telling(pool), state.uses.writing(pool):
+            async with (
+                waker.running(pool),
+                traffic.telling(pool),
+                state.uses.writing(pool),
+                waiting.running(pool),
+                feed.running(pool),
+            ):
                 yield
 
     app = Api(

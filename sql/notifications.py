@@ -188,7 +188,7 @@ def _news(row: asyncpg.Record) -> News:
         confidence=row["confidence"],
         coverage_ratio=row["coverage_ratio"],
         policy=row["policy"],
-        hints=tuple(_hint(each) for each in row["hints"] or ()),
+        hints=tuple(_hint(each) for each in row["hints"]),
     )
 
 

@@ -1,13 +1,20 @@
 -- name: concerned
 -- Who is to be told of verdicts that were just stored. Locked, so that none is deleted meanwhile: the
--- verdict would go down with its delivery.
-SELECT c.id AS channel_id, d.project_id, d.id AS deployment_id, d.env, 1 AS revision
+-- verdict would go down with its delivery. A revision is news only if it says something else; it is news
+-- for whoever was told what it corrects, too.
+SELECT c.id AS channel_id, d.project_id, d.id AS deployment_id, d.env, v.revision
   FROM verdicts AS v
   JOIN deployments AS d ON d.id = v.deployment_id
   JOIN channels AS c ON c.project_id = d.project_id
+  LEFT JOIN former_verdicts AS f
+    ON f.deployment_id = v.deployment_id AND f.revision = v.revision - 1
  WHERE v.deployment_id = ANY($1::uuid[]) AND c.enabled
-   AND (c.envs = '{}' OR d.env = ANY(c.envs))
-   AND v.verdict = ANY(c.verdicts) AND (v.conclusive OR NOT c.conclusive_only)
+   AND (f.revision IS NULL OR (f.verdict, f.conclusive) <> (v.verdict, v.conclusive))
+   AND (((c.envs = '{}' OR d.env = ANY(c.envs))
+         AND v.verdict = ANY(c.verdicts) AND (v.conclusive OR NOT c.conclusive_only))
+        OR EXISTS (SELECT
+                     FROM deliveries AS n
+                    WHERE n.deployment_id = v.deployment_id AND n.channel_id = c.id))
  ORDER BY d.id, c.id
    FOR KEY SHARE OF c
 
@@ -26,18 +33,13 @@ SELECT n.id, n.status, n.attempts, n.deployment_id, n.revision, n.created_at,
            AS secret_before_encrypted,
        p.id AS project_id, p.name AS project, d.env, d.branch, d.triggered_at, d.finished_at,
        v.verdict, v.conclusive, v.reason_code, v.confidence, v.coverage_ratio, v.policy,
-       v.created_at AS judged_at,
-       (SELECT jsonb_agg(jsonb_build_object('rule', h.rule, 'severity', h.severity,
-                                            'title', h.title, 'diagnosis', h.diagnosis,
-                                            'actions', h.actions, 'metrics', h.metrics)
-                         ORDER BY h.position)
-          FROM hints AS h
-         WHERE h.deployment_id = v.deployment_id) AS hints
+       v.created_at AS judged_at, v.hints
   FROM deliveries AS n
   JOIN channels AS c ON c.id = n.channel_id
   JOIN projects AS p ON p.id = n.project_id
   LEFT JOIN deployments AS d ON d.id = n.deployment_id
-  LEFT JOIN verdicts AS v ON v.deployment_id = n.deployment_id
+  LEFT JOIN report.verdict_revisions AS v
+    ON v.deployment_id = n.deployment_id AND v.revision = n.revision
  WHERE n.id = $1
 
 -- name: begin

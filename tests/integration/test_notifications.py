@@ -14,13 +14,15 @@ from analytics import policy
 from core.codes import ChannelKind, DeliveryStatus
 from core.database import Connection, Pool, connect, create_pool
 from core.errors import ConflictError, NotFoundError
+from core.judgement import Judgement
 from core.secrets import Vault
 from core.settings import Settings
 from core.types import Deployment, Project, Verdict
 from scheduler import house, judging, notifying, removal, tasks
 from scheduler.house import Rules
 from scheduler.jobs import Status
-from sql import bulk, channels, deliveries, roles, rotation
+from scheduler.rejudging import rejudge
+from sql import bulk, channels, deliveries, roles, rotation, verdicts
 from sql.channels import Access, Changes, Interest
 from tests.integration.telling import PATH, TOKEN, add, finish, judged, log_of, open_context, work
 from tests.receiver import RESET, Receiver, receiving
@@ -87,6 +89,37 @@ async def test_a_verdict_and_its_deliveries_are_one(
     assert await conn.fetchval("SELECT count(*) FROM scheduled_jobs WHERE kind = 'notify'") == 0
 
 
+async def revise(conn: Connection, deployment: Deployment, verdict: Verdict) -> None:
+    """Say something again, the way it is done when a deployment is judged again."""
+    said = Judgement(deployment.id, "p", verdict, True, "other", 0.8, 1.0, (),
+                     deployment.triggered_at)  # fmt: skip
+    async with conn.transaction():
+        await verdicts.lock(conn, deployment.id)
+        await verdicts.revise(conn, said, [], "digest")
+        await notifying.announce(conn, [deployment.id])
+
+
+async def test_a_correction_is_told_to_whoever_was_told_the_contrary(
+    conn: Connection, vault: Vault, context: tasks.Context, receiver: Receiver,
+    project: Project, deployment: Deployment,
+) -> None:  # fmt: skip
+    alarms = Interest([Verdict.ROLLBACK_RECOMMENDED])
+    alarmed, _ = await add(conn, vault, project, receiver, interest=alarms)
+    await judged(conn, deployment)
+    await add(conn, vault, project, receiver, interest=alarms, name="later")
+    everything, _ = await add(conn, vault, project, receiver, name="everything")
+    await revise(conn, deployment, Verdict.ROLLBACK_RECOMMENDED)
+    assert len(await log_of(conn, project)) == 1, "the same again is no news"
+    await revise(conn, deployment, Verdict.OK)
+    told = {(each.channel_id, each.revision) for each in await log_of(conn, project)}
+    assert told == {(alarmed.id, 1), (alarmed.id, 3), (everything.id, 3)}
+    await finish(conn, context)
+    said = {(seen.json["data"]["revision"], seen.json["data"]["verdict"]) for seen in receiver.seen}
+    assert said == {(1, "rollback_recommended"), (3, "ok")}, "each tells of its own revision"
+    [first] = [seen for seen in receiver.seen if seen.json["data"]["revision"] == 1]
+    assert first.json["data"]["hints"][0]["rule"] == "errors"
+
+
 async def test_concurrent_judges_plan_one_delivery_for_each_channel(
     conn: Connection, pool: Pool, vault: Vault
 ) -> None:
@@ -106,6 +139,28 @@ async def test_concurrent_judges_plan_one_delivery_for_each_channel(
     assert await conn.fetchval("SELECT count(*) FROM deliveries") == 2 * judged_count
     jobs = "SELECT count(*), count(DISTINCT payload) FROM scheduled_jobs WHERE kind = 'notify'"
     assert tuple(await conn.fetchrow(jobs) or ()) == (2 * judged_count, 2 * judged_count)
+
+
+async def test_who_is_judged_again_is_told_of_if_it_is_news(
+    conn: Connection, pool: Pool, vault: Vault
+) -> None:
+    await conn.execute("SELECT setseed(0.5)")
+    await conn.execute(GENERATE.replace(":services", "2").replace(":each", "6"))
+    ids = [row["id"] for row in await conn.fetch("SELECT id FROM deployments")]
+    strict = judging.Policies(policy.find("reference-v2"))
+    await judging.judge(pool, strict, 1800, ids)
+    for row in await conn.fetch("SELECT id FROM projects"):
+        access = Access("http://127.0.0.1:9/", "http://127.0.0.1:9")
+        await channels.create(conn, vault, row["id"], ChannelKind.SLACK, "ops", access, Interest())
+    known = "SELECT deployment_id, verdict, conclusive FROM verdicts"
+    before = {row["deployment_id"]: tuple(row) for row in await conn.fetch(known)}
+    for deployment_id in before:
+        await rejudge(conn, judging.Policies(policy.SEQPULSE_V1), 1800, deployment_id)
+    now = {row["deployment_id"]: tuple(row) for row in await conn.fetch(known)}
+    changed = {each for each, said in now.items() if said != before[each]}
+    assert 0 < len(changed) < len(before)
+    told = await conn.fetch("SELECT deployment_id, revision FROM deliveries")
+    assert {tuple(row) for row in told} == {(each, 2) for each in changed}
 
 
 async def test_who_plans_what_is_planned_already_plans_nothing(
