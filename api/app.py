@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from api import (
     afterwards,
@@ -26,13 +27,16 @@ from api import (
     samples,
     verdicts,
 )
+from api.access import Access
 from api.body import BodyLimit
 from api.edge import Edge
 from api.feed import Feed
 from api.limits import CallLimits
+from api.lookout import Lookout
+from api.metrics import METHODS, UNMATCHED, Telemetry
 from api.openapi import Api
 from api.state import State
-from api.traffic import CountRequests, Traffic
+from api.traffic import Traffic
 from api.waiting import Waiting
 from core.database import create_pool
 from core.settings import Settings
@@ -54,6 +58,8 @@ ROOMS: Final = (
     health,
     ds_metrics,
 )
+STATEMENT_SECONDS: Final = 15.0
+"""A statement of a request that takes longer is broken off: nobody waits for it any more."""
 
 
 def create_app(settings: Settings, database_url: str) -> FastAPI:
@@ -66,10 +72,16 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     At start-up it opens the pool and makes sure the schema is the one it was written for.
     """
     traffic = Traffic()
+    telemetry = Telemetry()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pool = await create_pool(database_url, settings.pool_size, application="seqpulse api")
+        pool = await create_pool(
+            database_url,
+            settings.pool_size,
+            application="seqpulse api",
+            command_timeout=STATEMENT_SECONDS,
+        )
         async with pool:
             async with pool.acquire() as conn:
                 await migrate.check(conn)
@@ -77,12 +89,24 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             vault = settings.vault()
             feed = Feed()
             waiting = Waiting(database_url, settings.poll_seconds, also=feed.hear)
-            lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
+            lookout = Lookout(database_url, pool)
+            telemetry.watch(lookout, pool)
             state = State(
-                settings, pool, vault, CallLimits(), waker, traffic, waiting, feed, lookups_at_once
+                settings,
+                pool,
+                vault,
+                CallLimits(),
+                waker,
+                traffic,
+                waiting,
+                feed,
+                asyncio.Semaphore(max(1, settings.pool_size // 2)),
+                lookout,
+                telemetry,
             )
             app.state.seqpulse = state
             async with (
+                lookout.watching(),
                 waker.running(pool),
                 traffic.telling(pool),
                 state.uses.writing(pool),
@@ -99,9 +123,15 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         redirect_slashes=False,
     )
     app.add_middleware(BodyLimit, seconds=settings.body_seconds)
-    app.add_middleware(CountRequests, traffic=traffic)
+    app.add_middleware(Access, traffic=traffic, telemetry=telemetry, logs=settings.access_log)
     app.add_middleware(Edge)
     problems.install(app)
     for room in ROOMS:
         app.include_router(room.router)
+        telemetry.expect(
+            (route.path, route.methods or ())
+            for route in room.router.routes
+            if isinstance(route, APIRoute)
+        )
+    telemetry.expect([(UNMATCHED, METHODS)])
     return app

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Header, Request
 from fastapi.exceptions import RequestValidationError
+from structlog.contextvars import bind_contextvars
 
 from api.auth import CiDep
 from api.idempotency import read_key
@@ -61,6 +62,7 @@ async def trigger(
             idempotency_key=_idempotency_key(body.idempotency_key, header_key) or read_key(request),
             abandoned_seconds=state.settings.abandoned_seconds,
         )
+        bind_contextvars(deployment_id=deployment.id)
         if begin is not Begin.EXISTING:
             source = await _watch(conn, deployment, body.metrics_endpoint, state)
             jobs = [plan.pre_job(deployment, state.settings.slot_seconds)]
@@ -75,7 +77,7 @@ async def trigger(
             else "nothing was created"
         )
         return TriggerAnswer(deployment_id=deployment.id, status="existing", message=message)
-    log.info("deployment_triggered", deployment_id=deployment.id, project_id=project.id)
+    log.info("deployment_triggered")
     return TriggerAnswer(
         deployment_id=deployment.id,
         status="created",
@@ -94,6 +96,7 @@ async def finish(
     """
     project = caller.project
     deployment_id = _parse_id(body.deployment_id)
+    bind_contextvars(deployment_id=deployment_id)
     async with conn.transaction():
         deployment = deployment_id and await deployments.mark_finished(
             conn,
@@ -111,7 +114,7 @@ async def finish(
         jobs = [*plan.post_jobs(deployment, pushed=pushed), plan.profile_job(deployment)]
         await queue.enqueue(conn, jobs)
     state.waker.wake()
-    log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
+    log.info("deployment_finished", result=body.result, post_slots=project.post_slots)
     minutes = project.post_slots * state.settings.slot_seconds / 60
     return FinishAnswer(
         status="accepted",

@@ -12,6 +12,8 @@ from fastapi import Depends, Request
 
 from api.feed import Feed
 from api.limits import CallLimits, Places
+from api.lookout import Lookout
+from api.metrics import Telemetry
 from api.traffic import Traffic
 from api.uses import Uses
 from api.waiting import Waiting
@@ -34,6 +36,8 @@ class State:
     waiting: Waiting
     feed: Feed
     lookups: asyncio.Semaphore
+    lookout: Lookout
+    telemetry: Telemetry
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     uses: Uses = field(default_factory=Uses)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))
@@ -66,6 +70,7 @@ async def connecting(request: Request, state: State) -> AsyncIterator[Connection
     if held is not None:
         yield held
         return
+    state.lookout.require_database()
     async with state.pool.acquire(timeout=5) as conn:
         yield conn
 

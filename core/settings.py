@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -64,12 +65,20 @@ class Settings(BaseSettings):
     ds_metrics_secret: SecretStr | None = Field(
         None, min_length=16, description="signs reads of the API's own /ds-metrics"
     )
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="bearer token that /metrics wants"
+    )
 
     api_host: str = Field("127.0.0.1", description="address the API listens on")
     api_port: int = Field(8080, ge=0, le=65_535, description="port the API listens on, 0: any")
     public_url: str | None = Field(
         None, description="where people and receivers reach the API, for links to it"
     )
+    metrics_host: str = Field("127.0.0.1", description="address a worker tells its metrics on")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="port a worker tells its metrics on, 0: any; None: off"
+    )
+    access_log: bool = Field(True, description="whether the API logs every request")
     body_seconds: Seconds = Field(
         10, le=600, description="time a request body may take; three times that for a push"
     )
@@ -238,6 +247,15 @@ class Settings(BaseSettings):
                 "(make one: openssl rand -hex 32) and keep it with your backups"
             )
         return keys.read_or_create(self.own_key_file)
+
+    def hidden(self) -> list[str]:
+        """Return every secret among the settings, for the log to leave out."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        plain = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        if self.database_url is not None:
+            password = urlsplit(self.database_url.get_secret_value()).password or ""
+            plain += [password, unquote(password)]
+        return [each for each in plain if each]
 
     @property
     def own_key_file(self) -> Path:

@@ -6,6 +6,7 @@ Live verdicts, `seqpulse judge` and `seqpulse replay` come this way: `load`, the
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -27,6 +28,7 @@ from core.types import METRICS, Hint, Verdict
 from scheduler import notifying, plan, queue
 from scheduler.jobs import Outcome, Status
 from scheduler.surroundings import look_around
+from scheduler.telemetry import Telemetry
 from sql import deployments, targets, verdicts
 from sql import windows as stored
 from sql.windows import Material
@@ -96,7 +98,11 @@ def _open(packed: bytes) -> profile.ServiceProfile | None:
 
 
 async def judge(
-    pool: Pool, policies: Policies, baseline_seconds: float, ids: Sequence[UUID]
+    pool: Pool,
+    policies: Policies,
+    baseline_seconds: float,
+    ids: Sequence[UUID],
+    telemetry: Telemetry | None = None,
 ) -> dict[UUID, Outcome]:
     """Judge deployments whose post windows are settled; store verdicts, evidence and hints.
 
@@ -108,18 +114,22 @@ async def judge(
         policies: Who judges.
         baseline_seconds: Length of the baseline window.
         ids: Deployments, distinct.
+        telemetry: Counts what is stored.
 
     Returns:
         How the job of each ends.
     """
+    telemetry = telemetry or Telemetry()
     outcomes = dict.fromkeys(ids, Outcome(Status.FAILED, last_error="the deployment is gone"))
+    began = time.perf_counter()
     async with pool.acquire() as conn:
         material = await stored.load(conn, ids, baseline_seconds)
         for settled, each in material.deployments.select("settled", "deployment_id").iter_rows():
             outcomes[UUID(each)] = Outcome(Status.COMPLETED) if settled else _unsettled()
         ready = material.settled()
         if not ready.deployments.is_empty():
-            await _decide(conn, policies, ready)
+            await _decide(conn, policies, ready, telemetry)
+            telemetry.analysis_duration.observe(time.perf_counter() - began)
     return outcomes
 
 
@@ -132,7 +142,9 @@ def _unsettled() -> Outcome:
     )
 
 
-async def _decide(conn: Connection, policies: Policies, material: Material) -> None:
+async def _decide(
+    conn: Connection, policies: Policies, material: Material, telemetry: Telemetry
+) -> None:
     # In a thread: judging many takes long enough for the worker's loop to notice.
     cases = await asyncio.to_thread(prepare, material)
     judgements = await asyncio.to_thread(cases.judge, policies.live)
@@ -140,7 +152,9 @@ async def _decide(conn: Connection, policies: Policies, material: Material) -> N
     final = [done or not _is_blind(said) for done, said in zip(extended, judgements, strict=True)]
     if any(final):
         live = list(compress(judgements, final))
-        await _save(conn, policies.live, material.deployments.filter(final), live)
+        theirs = material.deployments.filter(final)
+        for judgement, diagnosis in await _save(conn, policies.live, theirs, live):
+            telemetry.judge(judgement, diagnosis)
         for shadow in policies.shadows:
             await _save_shadow(conn, shadow, cases, final)
     for said, is_final in zip(judgements, final, strict=True):
@@ -158,7 +172,8 @@ async def _save(
     policy: Policy[Any],
     theirs: pl.DataFrame,
     judgements: Sequence[Judgement],
-) -> None:
+) -> list[tuple[Judgement, tuple[Hint, ...]]]:
+    """Store verdicts and return those that are the first of their deployments."""
     around = await look_around(conn, theirs, judgements)
     judged = [(each, hints.diagnose(each, around[each.deployment_id])) for each in judgements]
     async with conn.transaction():
@@ -167,6 +182,7 @@ async def _save(
     for (judgement, diagnosis), project_id in zip(judged, theirs["project_id"], strict=True):
         if judgement.deployment_id in first:
             _tell(judgement, diagnosis, project_id)
+    return [said for said in judged if said[0].deployment_id in first]
 
 
 async def _save_shadow(

@@ -125,7 +125,7 @@ async def _note(
     status = None if reply is None else reply.status
     if status is not None and 200 <= status < 300:
         await notifications.settle(conn, delivery.id, DeliveryStatus.DELIVERED, status, None)
-        log.info("notification_delivered", **_describe(delivery), deliveries=attempts)
+        log.info("notification_delivered", **_describe(delivery), attempt=attempts)
         return Outcome(Status.COMPLETED)
     said = str(error) if error is not None else f"HTTP {status}"
     if status == GONE:

@@ -122,8 +122,8 @@ def test(project_id: UUID, channel_id: UUID) -> None:
     typer.echo(f"see what becomes of it: seqpulse channels log {project_id}", err=True)
 
 
-@app.command()
-def log(project_id: UUID, limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -> None:
+@app.command("log")
+def show_log(project_id: UUID, limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -> None:
     """Show what became of the latest deliveries."""
 
     async def work(conn: Connection, _settings: Settings) -> list[Logged]:
