@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,6 +102,15 @@ async def test_slots_are_those_of_this_deployment_and_its_baseline(
 ) -> None:
     identity = await tell(conn, pool, project.id, WARNING)
     await tell(conn, pool, project.id, OK)  # another environment at the same time
+    # Of the same environment: the baseline goes on, and somebody else deploys.
+    other = await tell(conn, pool, project.id, replace(ROLLING, name="other"))
+    await conn.execute(
+        "UPDATE metric_samples SET env = 'warning', slot_at = slot_at + interval '32 minutes 5 s', "
+        "deployment_id = CASE odd WHEN 1 THEN $1::uuid END, phase = CASE odd WHEN 1 THEN 'pre' END "
+        "FROM (VALUES (0), (1)) AS v(odd) "
+        "WHERE env = 'other' AND extract(minute FROM slot_at)::integer % 2 = odd",
+        other,
+    )
     deployment, _ = await deployments.load(conn, identity)
     moments = await reports.load_moments(conn, deployment, BASELINE_SECONDS)
     assert len(moments) == 30 + 15
