@@ -12,6 +12,8 @@ from fastapi.routing import APIRoute
 
 from api import (
     afterwards,
+    channels,
+    deliveries,
     deployments,
     ds_metrics,
     events,
@@ -50,6 +52,8 @@ ROOMS: Final = (
     samples,
     projects,
     keys,
+    channels,
+    deliveries,
     health,
     ds_metrics,
 )

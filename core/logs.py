@@ -21,6 +21,7 @@ SECRET_NAME: Final = re.compile(
 SECRET_TEXT: Final = re.compile(
     r"(sp_[0-9a-z]+_|hmac_)[0-9a-zA-Z]+"
     r"|whsec_[0-9a-zA-Z+/=_-]+"
+    r"|(gh[a-z]|github_pat)_[0-9a-zA-Z_]+"
     r"|(?<=://)[^/\s@]+(?=@)"  # user and password in a URL
     r"|(?i:(?<=\bbearer )|(?<=\bbasic ))[^\s,;'\"]+"
 )
