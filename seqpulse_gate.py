@@ -544,10 +544,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         server = check(options)
+        say(f"at most {options.timeout:g} s for the verdict on {options.deployment}")
         result = wait(server, options, say)
         look_closer(server, options, result)
     except GateError as error:
         result = Result(error.code, f"no verdict: {error}")
+    except KeyboardInterrupt:
+        return 130
     tell(result, options)
     return 0 if options.advisory else int(result.code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,22 +11,49 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from api import deployments, ds_metrics, health, keys, problems, projects, samples, verdicts
+from api import (
+    afterwards,
+    deployments,
+    ds_metrics,
+    events,
+    health,
+    keys,
+    lookups,
+    problems,
+    projects,
+    report,
+    samples,
+    verdicts,
+)
 from api.access import Access
 from api.body import BodyLimit
 from api.edge import Edge
+from api.feed import Feed
 from api.limits import CallLimits
 from api.lookout import Lookout
 from api.metrics import METHODS, UNMATCHED, Telemetry
 from api.openapi import Api
 from api.state import State
 from api.traffic import Traffic
+from api.waiting import Waiting
 from core.database import create_pool
 from core.settings import Settings
 from scheduler.waker import Waker
 from sql import migrate
 
-ROOMS: Final = (deployments, verdicts, samples, projects, keys, health, ds_metrics)
+ROOMS: Final = (
+    verdicts,
+    report,
+    deployments,
+    events,
+    afterwards,
+    lookups,
+    samples,
+    projects,
+    keys,
+    health,
+    ds_metrics,
+)
 STATEMENT_SECONDS: Final = 15.0
 """A statement of a request that takes longer is broken off: nobody waits for it any more."""
 
@@ -57,13 +85,30 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             vault = settings.vault()
             lookout = Lookout(database_url, pool)
             telemetry.watch(lookout, pool)
-            state = State(settings, pool, vault, CallLimits(), waker, traffic, lookout, telemetry)
+            feed = Feed()
+            waiting = Waiting(database_url, settings.poll_seconds, also=feed.hear)
+            lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
+            state = State(
+                settings,
+                pool,
+                vault,
+                CallLimits(),
+                waker,
+                traffic,
+                lookout,
+                telemetry,
+                waiting,
+                feed,
+                lookups_at_once,
+            )
             app.state.seqpulse = state
             async with (
                 lookout.watching(),
                 waker.running(pool),
                 traffic.telling(pool),
                 state.uses.writing(pool),
+                waiting.running(pool),
+                feed.running(pool),
             ):
                 yield
 

@@ -1,4 +1,4 @@
-"""Trigger and finish, the two calls of CI, and the lookup of a deployment."""
+"""Trigger and finish, the two calls of CI."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from fastapi import APIRouter, Header, Request
 from fastapi.exceptions import RequestValidationError
 from structlog.contextvars import bind_contextvars
 
-from api.auth import CiDep, ProjectDep
+from api.auth import CiDep
 from api.idempotency import read_key
 from api.problems import Kind, ProblemError
 from api.routes import Route
 from api.schemas import (
-    DeploymentAnswer,
     FinishAnswer,
     FinishBody,
     HeaderKey,
@@ -27,7 +26,7 @@ from core.codes import SourceKind
 from core.errors import NotFoundError
 from core.types import Deployment, Project
 from scheduler import baseline, plan, queue
-from sql import deployments, samples, targets, verdicts
+from sql import deployments, samples, targets
 from sql.deployments import Begin
 
 log = structlog.get_logger(__name__)
@@ -124,14 +123,6 @@ async def finish(
     )
 
 
-@router.get("/{deployment_id}")
-async def show(deployment_id: UUID, project: ProjectDep, conn: ConnectionDep) -> DeploymentAnswer:
-    """Return a deployment of the caller's project."""
-    deployment = await deployments.find(conn, deployment_id, project.id)
-    judgement = await verdicts.find(conn, deployment_id)
-    return _answer(deployment, None if judgement is None else judgement.verdict)
-
-
 async def _require_samples(conn: ConnectionDep, project: Project, env: str) -> None:
     """Let a trigger without an endpoint pass if there is a target, or if samples are pushed.
 
@@ -169,25 +160,6 @@ async def _watch(
         endpoint,
         first_at=deployment.triggered_at,
         interval_seconds=interval,
-    )
-
-
-def _answer(deployment: Deployment, verdict: str | None) -> DeploymentAnswer:
-    return DeploymentAnswer.model_validate(
-        {
-            "id": deployment.id,
-            "env": deployment.env,
-            "branch": deployment.branch,
-            "state": deployment.state,
-            "result": deployment.result,
-            "triggered_at": deployment.triggered_at,
-            "finished_at": deployment.finished_at,
-            "analyzed_at": deployment.analyzed_at,
-            "post_slots": deployment.post_slots,
-            "slot_seconds": deployment.slot_seconds,
-            "extended_at": deployment.extended_at,
-            "verdict": verdict,
-        }
     )
 
 

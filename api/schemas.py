@@ -174,13 +174,16 @@ class VerdictAnswer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     deployment_id: UUID
+    revision: int = Field(description="from 1 on; one more each time it is judged again")
     verdict: Verdict
     conclusive: bool
     reason_code: str
     confidence: float
     coverage_ratio: float
     policy: str
+    policy_digest: str | None
     as_of: datetime
+    created_at: datetime
     quality_ratio: float
     penalties: list[str]
     confounders: list[UUID]

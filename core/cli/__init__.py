@@ -18,6 +18,7 @@ from core.cli import (
     judge,
     projects,
     replay,
+    report,
     roles,
     search,
     secrets,
@@ -51,6 +52,7 @@ app.command("migrate")(serve.migrate)
 app.command("judge")(judge.run)
 app.command("replay")(replay.run)
 app.command("search")(search.run)
+app.command("report")(report.run)
 app.command("demo")(demo.run)
 app.command("gate", context_settings=gate.ITS_OWN, add_help_option=False)(gate.run)
 

@@ -15,6 +15,7 @@ import structlog
 import typer
 import uvicorn
 
+from analytics.policy import choose
 from api.app import create_app
 from core import logs, processes
 from core import settings as configuration
@@ -63,7 +64,7 @@ def api(host: Host = None, port: Port = None) -> None:
         timeout_graceful_shutdown=10,
         lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         # While it serves, uvicorn handles these itself; afterwards it raises them again, which must
         # not make a graceful stop a failure. Before, they must not get lost.
@@ -71,6 +72,13 @@ def api(host: Host = None, port: Port = None) -> None:
     gc.freeze()  # what was imported stays: no collection needs to look at it again
     log.info("api_listening", url="http://{}:{}".format(*listener.getsockname()[:2]))
     server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those go who wait for a verdict or hear a stream, instead of waiting for them."""
+        self.config.app.state.seqpulse.let_go()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 def worker() -> None:
@@ -169,10 +177,10 @@ async def _work(url: str, settings: Settings) -> None:
             pool=pool,
             vault=settings.vault(),
             collector=collector,
-            policy=wiring.choose_policy(settings.policy),
+            policy=choose(settings.policy),
             settings=settings,
-            shadows=tuple(wiring.choose_policy(each) for each in settings.shadow_policies),
             telemetry=telemetry,
+            shadows=tuple(choose(each) for each in settings.shadow_policies),
         )
         watch_pool(telemetry.registry, pool)
         options = loop.Options(

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from api import health
 from core.cli import probes
 from core.settings import Settings
+from scheduler.telemetry import Telemetry
 from scheduler.worker import Options
 from tests import debian
 from tests.contracts.test_docs import find_command
@@ -105,7 +106,7 @@ def test_every_command_exists() -> None:
 
 def test_probes_ask_for_paths_that_exist() -> None:
     paths = {route.path for route in health.router.routes if hasattr(route, "path")}
-    worker = probes.create_app(probes.Telemetry(), None)
+    worker = probes.create_app(Telemetry(), None)
     ours = {"api": paths, "worker": {route.path for route in worker.routes}}  # type: ignore[attr-defined]
     for _, pod in pods():
         [container] = pod["containers"]
