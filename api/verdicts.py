@@ -52,13 +52,18 @@ async def _find(request: Request, state: State) -> tuple[Lookup | None, UUID]:
     if key is None or deployment_id is None:
         await GUARD.admit(request)  # who may not ask is not told what is wrong
         return None, parse_id("deployment_id", text)
-    found = await state.gathering.find(key.id, deployment_id)
+    found = await _look_up(state, key.id, deployment_id)
     if found and secrets.same(found.digest, state.vault.digest(key.secret)):
         count(request, state, key.id)
         state.uses.note(key.id)
         return found, deployment_id
     await GUARD.admit(request)  # of the master key before, if it returns
-    return await state.gathering.find(key.id, deployment_id), deployment_id
+    return await _look_up(state, key.id, deployment_id), deployment_id
+
+
+async def _look_up(state: State, key_id: str, deployment_id: UUID) -> Lookup | None:
+    state.lookout.require_database()
+    return await state.gathering.find(key_id, deployment_id)
 
 
 def _read_id(text: str) -> UUID | None:
