@@ -110,6 +110,6 @@ async def _save_shadows(conn: Connection, policies: Policies, cases: Cases) -> N
         try:
             said = await asyncio.to_thread(cases.judge, shadow)
         except Exception:  # whatever is wrong with a shadow, the live verdict stands
-            log.exception("shadow_failed", policy=shadow.name)
+            log.exception("shadow_not_asked_again", policy=shadow.name)
             continue
         await verdicts.save_shadows(conn, said, shadow.digest)
