@@ -18,8 +18,8 @@ from api.app import create_app
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Metric, Project
-from sql import deployments, holds, projects, reports
+from core.types import Metric, Project, Verdict
+from sql import deployments, holds, projects, reports, verdicts
 from tests.stories import BASELINE_SECONDS, STORIES, TRIGGERED, tell
 
 ROLLBACK, OK, WARNING, _, WATCHED, ROLLING = STORIES
@@ -61,6 +61,26 @@ async def test_it_is_a_page_with_a_strict_policy_and_always_the_same(
     assert again.content == answer.content
     for said in ("Rollback recommended", "severe_regression", "reference-v2", "336c4b15e1053aa5"):
         assert said in answer.text
+
+
+async def test_of_several_revisions_the_newest_is_shown(
+    client: httpx.AsyncClient,
+    owner: tuple[Project, dict[str, str]],
+    conn: Connection,
+    pool: Pool,
+) -> None:
+    project, key = owner
+    identity = await tell(conn, pool, project.id, ROLLBACK)
+    said = await verdicts.find(conn, identity)
+    assert said is not None
+    mild = replace(said, verdict=Verdict.WARNING, reason_code="regression")
+    async with conn.transaction():
+        await verdicts.lock(conn, identity)
+        assert await verdicts.revise(conn, mild, [], "0123456789abcdef") == 2
+    answer = await client.get(f"/deployments/{identity}/report", headers=key)
+    assert "Warning: something got worse" in answer.text
+    assert "<dt>revision</dt><dd>2</dd>" in answer.text
+    assert "0123456789abcdef" in answer.text
 
 
 async def test_only_those_who_may_read_the_verdict_may_read_it(
