@@ -83,11 +83,10 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 await migrate.check(conn)
             waker = Waker()
             vault = settings.vault()
-            lookout = Lookout(database_url, pool)
-            telemetry.watch(lookout, pool)
             feed = Feed()
             waiting = Waiting(database_url, settings.poll_seconds, also=feed.hear)
-            lookups_at_once = asyncio.Semaphore(max(1, settings.pool_size // 2))
+            lookout = Lookout(database_url, pool)
+            telemetry.watch(lookout, pool)
             state = State(
                 settings,
                 pool,
@@ -95,11 +94,11 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 CallLimits(),
                 waker,
                 traffic,
-                lookout,
-                telemetry,
                 waiting,
                 feed,
-                lookups_at_once,
+                asyncio.Semaphore(max(1, settings.pool_size // 2)),
+                lookout,
+                telemetry,
             )
             app.state.seqpulse = state
             async with (

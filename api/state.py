@@ -33,11 +33,11 @@ class State:
     limits: CallLimits
     waker: Waker
     traffic: Traffic
-    lookout: Lookout
-    telemetry: Telemetry
     waiting: Waiting
     feed: Feed
     lookups: asyncio.Semaphore
+    lookout: Lookout
+    telemetry: Telemetry
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     uses: Uses = field(default_factory=Uses)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))

@@ -16,6 +16,7 @@ import typer
 import uvicorn
 
 from analytics.policy import choose
+from api import wire
 from api.app import create_app
 from core import logs, processes
 from core import settings as configuration
@@ -55,16 +56,7 @@ def api(host: Host = None, port: Port = None) -> None:
     url = wiring.database_url(settings)
     asyncio.run(_check(url, settings))
     listener = _listen(settings.api_host, settings.api_port, "API")
-    config = uvicorn.Config(
-        create_app(settings, url),
-        http="h11",  # whatever else is installed: it bounds the headers
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        lifespan="on",
-    )
-    server = _Server(config)
+    server = _Server(wire.configure(create_app(settings, url)))
     for number in (signal.SIGTERM, signal.SIGINT):
         # While it serves, uvicorn handles these itself; afterwards it raises them again, which must
         # not make a graceful stop a failure. Before, they must not get lost.
@@ -179,8 +171,8 @@ async def _work(url: str, settings: Settings) -> None:
             collector=collector,
             policy=choose(settings.policy),
             settings=settings,
-            telemetry=telemetry,
             shadows=tuple(choose(each) for each in settings.shadow_policies),
+            telemetry=telemetry,
         )
         watch_pool(telemetry.registry, pool)
         options = loop.Options(
