@@ -28,6 +28,8 @@ SECRET_TEXT: Final = re.compile(
 REDACTED: Final = "[redacted]"
 LEAST_LENGTH: Final = 8
 """A shorter secret is not looked for by itself: it would be found in innocent words."""
+OURS: Final = frozenset({"event", "level", "logger", "timestamp"})
+"""Values that are never from outside."""
 DEPTH: Final = 6
 """Values that are nested deeper are not shown."""
 
@@ -68,7 +70,9 @@ def _redact_event(
 ) -> EventDict:
     """Drop values whose name says secret, and secrets inside any other value."""
     for name, value in event.items():
-        if name != "event" and SECRET_NAME.search(name):
+        if name in OURS:
+            continue
+        if SECRET_NAME.search(name):
             event[name] = REDACTED
         else:
             event[name] = _redact_value(value, hidden)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -230,3 +231,12 @@ async def test_a_question_that_takes_too_long_is_unknown_and_the_rest_is_not(
 async def answered(lookout: Lookout) -> bool:
     await lookout.look()
     return lookout.view.checks["overdue"].status == "ok"
+
+
+async def test_the_statements_of_the_runbook_run(conn: Connection) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
+    section = page.partition("## A check of `/health`")[2].partition("\n## ")[0]
+    statements = section.partition("```sql\n")[2].partition("```")[0].split(";")[:-1]
+    assert len(statements) == 4
+    for statement in statements:
+        await conn.fetch(statement)
