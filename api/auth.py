@@ -1,12 +1,14 @@
 """Who is calling: a project by one of its API keys, or the operator by the operator token.
 
-A route says who may call it by a parameter: `ReaderDep`, `CiDep`, `AdminDep`, `OperatorDep`. On
+A route says who may call it by a parameter: `ReaderDep`, `CiDep`, `AdminDep`, `OperatorDep`; a
+report may be read by a signed link as well, `LinkDep`. On
 paths with a `project_id` the project must be the caller's own, and the operator is let in, too.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from datetime import UTC, datetime
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from structlog.contextvars import bind_contextvars
 from api.limits import Limit
 from api.problems import Kind, ProblemError
 from api.state import State
-from core import secrets
+from core import links, secrets
 from core.errors import NotFoundError
 from core.types import Project, Scope
 from sql import callers
@@ -96,6 +98,38 @@ class Guard:
             caller = await callers.authenticate(conn, state.vault, api_key)
         if caller is None:
             raise failed(request, state, "the API key is unknown, expired or revoked", "ApiKey")
+        return caller
+
+
+class LinkGuard(Guard):
+    """Lets pass who may read, and who follows a link that was signed for this deployment."""
+
+    async def admit(self, request: Request) -> Caller:
+        """Find out who calls; a link is only looked at where there is no key.
+
+        Raises:
+            ProblemError: 401 if the link is wrong or has ended, and as of a key, 429.
+            NotFoundError: The deployment is gone.
+        """
+        token = request.query_params.get("token")
+        if token is None or "X-API-Key" in request.headers:
+            return await super().admit(request)
+        state: State = request.app.state.seqpulse
+        try:
+            deployment_id = UUID(request.path_params["deployment_id"])
+        except ValueError:
+            deployment_id = None
+        if deployment_id is None or not links.is_good(
+            state.vault, deployment_id, token, datetime.now(UTC)
+        ):
+            raise failed(request, state, "the link is wrong or has ended", "ApiKey")
+        count(request, state, f"link {find_address(request)}")
+        state.lookout.require_database()
+        async with state.pool.acquire(timeout=5) as conn:
+            caller = await callers.follow(conn, deployment_id)
+        if caller is None:
+            raise NotFoundError(f"no deployment {deployment_id}")
+        request.state.caller = caller
         return caller
 
 
@@ -206,6 +240,7 @@ def _unknown(detail: str, challenge: str) -> ProblemError:
     return ProblemError(Kind.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
 
 
+LinkDep: TypeAlias = Annotated[Caller, Depends(LinkGuard(Scope.READ))]
 ReaderDep: TypeAlias = Annotated[Caller, Depends(Guard(Scope.READ))]
 CiDep: TypeAlias = Annotated[Caller, Depends(Guard(Scope.CI))]
 AdminDep: TypeAlias = Annotated[Caller, Depends(Guard(Scope.ADMIN))]

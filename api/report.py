@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import polars as pl
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from api.auth import ProjectDep
+from api.auth import LinkDep
 from api.page import document
 from api.page.content import Report
 from api.routes import Route
@@ -33,12 +33,19 @@ HEADERS: Final = {
 
 @router.get("/deployments/{deployment_id}/report", response_class=HTMLResponse)
 async def show(
-    deployment_id: UUID, project: ProjectDep, state: StateDep, conn: ConnectionDep
+    deployment_id: UUID,
+    caller: LinkDep,
+    state: StateDep,
+    conn: ConnectionDep,
+    token: Annotated[  # noqa: ARG001 - who calls is found by it before
+        str | None, Query(max_length=100, description="of a link in a notification")
+    ] = None,
 ) -> HTMLResponse:
     """Return the verdict with pictures and evidence as one page that needs nothing else.
 
-    Before there is a verdict it shows what is known already.
+    Before there is a verdict it shows what is known already. A link of a notification needs no key.
     """
+    project = caller.project
     deployment = await deployments.find(conn, deployment_id, project.id)
     seconds = state.settings.baseline_window_seconds
     report = await gather(conn, deployment, project.name, seconds)

@@ -90,6 +90,10 @@ class Vault:
         """
         return hmac.new(_derive(self.master_key, b"api-key"), secret.encode(), "sha256").digest()
 
+    def sign(self, text: str) -> str:
+        """Return a signature of a text (SHA-256, hexadecimal)."""
+        return hmac.new(_derive(self.master_key, b"link"), text.encode(), "sha256").hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:

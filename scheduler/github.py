@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from core.errors import CollectError
+from core.links import Links
 from core.types import CollectCode
 from ingest.outbound import Outbound, Parcel, Reply
 from ingest.payload import load_json
@@ -23,16 +24,14 @@ UNKNOWN_BRANCH: Final = "unknown"
 PAGE: Final = 100
 
 
-async def tell(
-    outbound: Outbound, delivery: Delivery, api_url: str, public_url: str | None
-) -> Reply:
+async def tell(outbound: Outbound, delivery: Delivery, api_url: str, links: Links | None) -> Reply:
     """Set the status, or for a test only look whether the token opens the repository.
 
     Args:
         outbound: Sends.
         delivery: To a channel of this kind.
         api_url: Of GitHub's API, without a slash at the end.
-        public_url: Where our API is reached; None: no link.
+        links: Makes them; None: there is none.
 
     Raises:
         CollectError: There was no answer, or GitHub knows no such deployment.
@@ -50,7 +49,7 @@ async def tell(
             f"GitHub has no deployment of {news.branch} to {news.env} from that time",
             permanent=True,
         )
-    body = messages.write_github_status(news, public_url)
+    body = messages.write_github_status(news, links)
     return await _send(outbound, delivery, f"{place}/{found}/statuses", body)
 
 

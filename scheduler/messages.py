@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from core.codes import ChannelKind
+from core.links import Links
 from core.types import Verdict
 from sql.notifications import Delivery, News
 
@@ -42,12 +43,12 @@ HINT_LENGTH: Final = 500
 GITHUB_LENGTH: Final = 140
 
 
-def write_webhook(delivery: Delivery, public_url: str | None) -> bytes:
+def write_webhook(delivery: Delivery, links: Links | None) -> bytes:
     """Return the JSON of a webhook, as docs/webhook.schema.json has it.
 
     Args:
         delivery: Of a verdict, or a test.
-        public_url: Where the API is reached, without a slash at the end; None: no links.
+        links: Makes them; None: there are none.
     """
     news = delivery.news
     return to_json(
@@ -55,19 +56,19 @@ def write_webhook(delivery: Delivery, public_url: str | None) -> bytes:
             "type": "channel.test" if news is None else "deployment.verdict",
             "version": VERSION,
             "timestamp": delivery.created_at if news is None else news.judged_at,
-            "data": _test_data(delivery) if news is None else _data(news, public_url),
+            "data": _test_data(delivery) if news is None else _data(news, links),
         }
     )
 
 
-def write_slack(delivery: Delivery, public_url: str | None) -> bytes:
+def write_slack(delivery: Delivery, links: Links | None) -> bytes:
     """Return a message for Slack: blocks, and a text for what does not understand them."""
     news = delivery.news
     if news is None:
         text = f"SeqPulse reaches this channel ({_escape(_cut(delivery.channel, TITLE_LENGTH))})"
         return to_json({"text": text, "blocks": [_section(text)]})
     title = _cut(f"{news.project} in {news.env}: {_say(news)}", TITLE_LENGTH)
-    link = _link(news, public_url)
+    link = _link(news, links)
     said = [_section(_say_hint(hint.title, hint.diagnosis)) for hint in news.hints[:MOST_HINTS]]
     facts = _escape(
         f"branch {_cut(news.branch, TITLE_LENGTH)}, {news.reason_code}, "
@@ -84,7 +85,7 @@ def write_slack(delivery: Delivery, public_url: str | None) -> bytes:
     return to_json({"text": f"{SYMBOLS[news.verdict]} {_escape(title)}{tail}", "blocks": blocks})
 
 
-def write_github_status(news: News, public_url: str | None) -> bytes:
+def write_github_status(news: News, links: Links | None) -> bytes:
     """Return the body that sets the status of a deployment on GitHub."""
     first = f": {news.hints[0].title}" if news.hints else ""
     status: dict[str, object] = {
@@ -92,16 +93,17 @@ def write_github_status(news: News, public_url: str | None) -> bytes:
         "description": _cut(f"SeqPulse: {_say(news)}{first}", GITHUB_LENGTH),
         "auto_inactive": False,
     }
-    link = _link(news, public_url)
-    return to_json(status if link is None else {**status, "log_url": link})
+    if links is not None:  # one that wants a key: whoever sees the repository sees the status
+        status["log_url"] = links.report(news.deployment_id)
+    return to_json(status)
 
 
 WRITERS: Final = {ChannelKind.WEBHOOK: write_webhook, ChannelKind.SLACK: write_slack}
 """Of messages that are one request to the URL of the channel."""
 
 
-def _data(news: News, public_url: str | None) -> Mapping[str, object]:
-    link = _link(news, public_url)
+def _data(news: News, links: Links | None) -> Mapping[str, object]:
+    link = _link(news, links)
     return {
         "deployment_id": news.deployment_id,
         "project_id": news.project_id,
@@ -118,11 +120,7 @@ def _data(news: News, public_url: str | None) -> Mapping[str, object]:
         "coverage_ratio": news.coverage_ratio,
         "policy": news.policy,
         "hints": news.hints,
-        "urls": link
-        and {
-            "verdict": f"{public_url}/deployments/{news.deployment_id}/verdict",
-            "report": link,
-        },
+        "urls": links and {"verdict": links.verdict(news.deployment_id), "report": link},
     }
 
 
@@ -143,8 +141,8 @@ def _say_hint(title: str, diagnosis: str) -> str:
     return f"*{_escape(_cut(title, TITLE_LENGTH))}*\n{_escape(_cut(diagnosis, HINT_LENGTH))}"
 
 
-def _link(news: News, public_url: str | None) -> str | None:
-    return public_url and f"{public_url}/deployments/{news.deployment_id}/report"
+def _link(news: News, links: Links | None) -> str | None:
+    return links.open_report(news.deployment_id, news.judged_at) if links else None
 
 
 def _section(text: str) -> dict[str, Any]:

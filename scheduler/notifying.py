@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from core import webhooks
+from core import links, webhooks
 from core.codes import ChannelKind, DeliveryStatus
 from core.database import Connection, Pool
 from core.errors import CollectError
+from core.links import Links
 from core.secrets import Vault
 from core.settings import Settings
 from ingest.outbound import Outbound, Parcel, Reply
 from scheduler import github, messages, plan, queue, retry
 from scheduler.jobs import Job, Outcome, Status
 from sql import channels, deliveries, notifications
-from sql.notifications import Delivery, Posted
+from sql.notifications import Attempt, Delivery, Posted
 
 log = structlog.get_logger(__name__)
 
@@ -91,24 +91,31 @@ async def notify(
                 return _repeat(delivery.status)
             if not delivery.enabled:
                 return await _give_up(conn, delivery, None, OFF)
-            attempts = await notifications.begin(conn, delivery.id)
-        if attempts is None:
+            attempt = await notifications.begin(conn, delivery.id)
+        if attempt is None:
             return Outcome(Status.FAILED, last_error="somebody else has settled the delivery")
         error: CollectError | None = None
         reply: Reply | None = None
         try:
-            reply = await _send(delivery, outbound, settings)
+            to_us = links.make(settings.public_url, vault)
+            reply = await _send(delivery, attempt, outbound, settings, to_us)
         except CollectError as caught:
             error = caught
         async with pool.acquire() as conn:
-            return await _note(conn, delivery, attempts, reply, error, settings)
+            return await _note(conn, delivery, attempt.number, reply, error, settings)
 
 
-async def _send(delivery: Delivery, outbound: Outbound, settings: Settings) -> Reply:
+async def _send(
+    delivery: Delivery,
+    attempt: Attempt,
+    outbound: Outbound,
+    settings: Settings,
+    to_us: Links | None,
+) -> Reply:
     if delivery.kind is ChannelKind.GITHUB:
-        return await github.tell(outbound, delivery, settings.github_api_url, settings.public_url)
-    body = messages.WRITERS[delivery.kind](delivery, settings.public_url)
-    signed = webhooks.sign(delivery.signing, str(delivery.id), datetime.now(UTC), body)
+        return await github.tell(outbound, delivery, settings.github_api_url, to_us)
+    body = messages.WRITERS[delivery.kind](delivery, to_us)
+    signed = webhooks.sign(delivery.signing, str(delivery.id), attempt.at, body)
     headers = messages.JSON | (signed if delivery.signing else {})
     return await outbound.send(Parcel(delivery.access, headers, body), delivery.project_id)
 

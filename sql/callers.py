@@ -64,6 +64,12 @@ async def act_for(conn: Connection, project_id: UUID) -> Caller | None:
     return None if row is None else _caller(row, Scope.ADMIN)
 
 
+async def follow(conn: Connection, deployment_id: UUID) -> Caller | None:
+    """Return who follows a link to a deployment: somebody who may read; None: it is gone."""
+    row = await conn.fetchrow(query("callers.by_deployment"), deployment_id)
+    return None if row is None else _caller(row, Scope.READ)
+
+
 def _caller(row: asyncpg.Record, scope: Scope, key_id: str | None = None) -> Caller:
     since = row["samples_since"].replace(tzinfo=UTC)  # none that is before every moment
     return Caller(projects.read_row(row), scope, row["called_at"], since, key_id)

@@ -120,6 +120,13 @@ async def post_test(conn: Connection, project_id: UUID, channel_id: UUID) -> Pos
     return _posted(row, "")
 
 
+class Attempt(NamedTuple):
+    """The how manieth attempt at a delivery it is, and when it began by the database's clock."""
+
+    number: int
+    at: datetime
+
+
 async def load(conn: Connection, vault: Vault, delivery_id: UUID) -> Delivery | None:
     """Return a delivery with what it takes to send it, or None if it is gone.
 
@@ -147,10 +154,10 @@ async def load(conn: Connection, vault: Vault, delivery_id: UUID) -> Delivery | 
     )
 
 
-async def begin(conn: Connection, delivery_id: UUID) -> int | None:
-    """Count an attempt and return how many there were; None: it is not pending any more."""
-    attempts: int | None = await conn.fetchval(query("notifications.begin"), delivery_id)
-    return attempts
+async def begin(conn: Connection, delivery_id: UUID) -> Attempt | None:
+    """Count an attempt and return it; None: the delivery is not pending any more."""
+    row = await conn.fetchrow(query("notifications.begin"), delivery_id)
+    return None if row is None else Attempt(row["attempts"], row["tried_at"])
 
 
 async def settle(

@@ -47,7 +47,7 @@ SELECT n.id, n.status, n.attempts, n.deployment_id, n.revision, n.created_at,
 UPDATE deliveries
    SET attempts = attempts + 1, tried_at = now(), next_at = NULL
  WHERE id = $1 AND status = 'pending'
-RETURNING attempts
+RETURNING attempts, tried_at
 
 -- name: settle
 UPDATE deliveries

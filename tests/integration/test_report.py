@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from api.app import create_app
+from core import links
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
@@ -99,6 +101,40 @@ async def test_only_those_who_may_read_the_verdict_may_read_it(
     absent = await client.get(f"/deployments/{uuid4()}/report", headers=key)
     assert (foreign.status_code, absent.status_code) == (404, 404)
     assert foreign.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_signed_link_opens_one_report_and_nothing_else(
+    client: httpx.AsyncClient,
+    owner: tuple[Project, dict[str, str]],
+    conn: Connection,
+    pool: Pool,
+    vault: Vault,
+) -> None:
+    project, key = owner
+    identity = await tell(conn, pool, project.id, ROLLBACK)
+    made = links.Links("http://api", vault)
+    link = made.open_report(identity, datetime.now(UTC))
+    answer = await client.get(link)
+    same = await client.get(made.report(identity), headers=key)
+    assert (answer.status_code, answer.text) == (200, same.text)
+    assert "token" not in answer.text
+    _, _, token = link.partition("?token=")
+    for path in (f"/deployments/{identity}/verdict", f"/deployments/{identity}", "/deployments"):
+        assert (await client.get(f"{path}?token={token}")).status_code == 401
+    ended = links.seal(vault, identity, datetime.now(UTC))
+    for other in (
+        f"/deployments/{uuid4()}/report?token={token}",
+        f"/deployments/no-id/report?token={token}",
+        f"/deployments/{identity}/report?token={ended}",
+        f"/deployments/{identity}/report?token=",
+    ):
+        assert (await client.get(other)).status_code == 401, other
+    await client.get(f"/deployments/{identity}/report?token=nonsense")
+    guessed = await client.get(f"/deployments/{identity}/report?token=nonsense")
+    assert guessed.status_code == 429
+    assert (await client.get(link)).status_code == 200
+    await projects.delete(conn, project.id)
+    assert (await client.get(link)).status_code == 404
 
 
 async def test_before_a_verdict_it_shows_what_there_is(

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from core.codes import ChannelKind, DeliveryStatus
+from core.links import Links
+from core.secrets import Vault
 from core.types import Hint, Metric, Severity, Verdict
 from scheduler import github, messages
 from sql.notifications import Delivery, News
@@ -23,7 +25,7 @@ from sql.notifications import Delivery, News
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "webhook.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
 AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
-PUBLIC = "https://seqpulse.example.com"
+PUBLIC = Links("https://seqpulse.example.com", Vault("k" * 40))
 HOSTILE = "<!channel> <https://evil.example|ok> & *b* \x00\u202e\U0001f600 </script>"
 
 text = st.text(max_size=300)
@@ -101,11 +103,11 @@ def test_the_schema_is_one() -> None:
 
 
 @given(news_of, st.sampled_from([PUBLIC, None]))
-def test_a_webhook_is_as_documented_and_repeats_itself(news: News, public_url: str | None) -> None:
-    body = messages.write_webhook(pack(news), public_url)
+def test_a_webhook_is_as_documented_and_repeats_itself(news: News, links: Links | None) -> None:
+    body = messages.write_webhook(pack(news), links)
     VALIDATOR.validate(json.loads(body))
     assert json.loads(body)["data"]["branch"] == news.branch
-    assert messages.write_webhook(pack(news), public_url) == body
+    assert messages.write_webhook(pack(news), links) == body
 
 
 def test_nothing_is_sent_that_is_not_documented() -> None:
@@ -114,7 +116,8 @@ def test_nothing_is_sent_that_is_not_documented() -> None:
     assert set(sent) == set(SCHEMA["required"])
     assert set(sent["data"]) == set(documented["verdict"]["properties"])
     assert set(sent["data"]["hints"][0]) == set(documented["hint"]["properties"])
-    assert sent["data"]["urls"]["report"] == f"{PUBLIC}/deployments/{NEWS.deployment_id}/report"
+    report = f"{PUBLIC.public_url}/deployments/{NEWS.deployment_id}/report"
+    assert sent["data"]["urls"]["report"].startswith(f"{report}?token=")
     assert messages.write_webhook(pack(NEWS), None).endswith(b'"urls":null}}')
 
 
@@ -139,7 +142,7 @@ def texts(message: object) -> list[str]:
 @given(news_of)
 def test_slack_sees_no_markup_but_ours(news: News) -> None:
     message = json.loads(messages.write_slack(pack(news), PUBLIC))
-    link = f"{PUBLIC}/deployments/{news.deployment_id}/report"
+    link = PUBLIC.open_report(news.deployment_id, news.judged_at)
     for said in [message["text"], *texts(message["blocks"])]:
         assert set(re.findall(r"<[^>]*>", said)) <= {
             f"<{link}|report>",
@@ -174,7 +177,7 @@ def test_github_is_told_in_its_words(
     news = replace(NEWS, verdict=verdict, conclusive=conclusive)
     status = json.loads(messages.write_github_status(news, PUBLIC))
     assert (status["state"], status["description"]) == (state, says)
-    assert status["log_url"] == f"{PUBLIC}/deployments/{NEWS.deployment_id}/report"
+    assert status["log_url"] == PUBLIC.report(NEWS.deployment_id)
     assert status["auto_inactive"] is False
     assert "log_url" not in json.loads(messages.write_github_status(news, None))
 
