@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from typing import Any, Final
@@ -66,14 +67,19 @@ class Access:
             self._traffic.count(seconds, error=status >= 500)
         self._telemetry.count(scope["method"], route, status, seconds)
         if self._logs and route not in PROBES:
-            log.info(
-                "request_served",
-                method=scope["method"],
-                route=route,
-                status=status,
-                duration_ms=round(seconds * 1000, 2),
+            facts = {
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "duration_ms": round(seconds * 1000, 2),
                 **_find_ids(scope),
-            )
+            }
+            # In this context, but after those that are to be answered in this turn of the loop.
+            asyncio.get_running_loop().call_soon(_say, facts)
+
+
+def _say(facts: dict[str, Any]) -> None:
+    log.info("request_served", **facts)
 
 
 def _find_ids(scope: Scope) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class Telemetry:
             buckets=BOUNDS,
             registry=self.registry,
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def expect(self, routes: Iterable[tuple[str, Iterable[str]]]) -> None:
         """Make the series of routes, each with its methods, exist from the start."""
@@ -62,9 +63,21 @@ class Telemetry:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        method = method if method in METHODS else OTHER
-        self._requests.labels(method, route, CLASSES[status // 100 - 1]).inc()
-        self._duration.labels(method, route).observe(seconds)
+        requests, duration = self._find(
+            method if method in METHODS else OTHER, route, status // 100 - 1
+        )
+        requests.inc()
+        duration.observe(seconds)
+
+    def _find(self, method: str, route: str, place: int) -> tuple[Counter, Histogram]:
+        """Return the series of a request, which are looked up by their labels only once."""
+        key = method, route, place
+        if key not in self._series:
+            self._series[key] = (
+                self._requests.labels(method, route, CLASSES[place]),
+                self._duration.labels(method, route),
+            )
+        return self._series[key]
 
 
 class Installation(Collector):

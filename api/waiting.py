@@ -29,7 +29,21 @@ LOT: Final = 100
 """Verdicts looked up at once: few, so that the first are sent while the next are looked up."""
 RECONNECT_SECONDS: Final = 0.5
 
-Waiter = asyncio.Future[Answer | None]
+
+class Waiter:
+    """A request that waits: for its caller to hang up, until it is told to go on."""
+
+    def __init__(self, bound: asyncio.Timeout) -> None:
+        self._bound = bound
+        self._ended = False
+        self.answer: Answer | None = None
+
+    def end(self, answer: Answer | None = None) -> None:
+        """Let the request go on; only the first time counts."""
+        if not self._ended:
+            self._ended, self.answer = True, answer
+            if not self._bound.expired():
+                self._bound.reschedule(0)
 
 
 class Waiting:
@@ -52,7 +66,6 @@ class Waiting:
         self._waiters: dict[UUID, set[Waiter]] = {}
         self._told: set[UUID] = set()
         self._news = asyncio.Event()
-        self._watches: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def __len__(self) -> int:
@@ -72,30 +85,27 @@ class Waiting:
         """
         if self._closed:
             return None
-        loop = asyncio.get_running_loop()
-        waiter: Waiter = loop.create_future()
+        bound = asyncio.timeout(seconds)
+        waiter = Waiter(bound)
         theirs = self._waiters.setdefault(deployment_id, set())
         theirs.add(waiter)
-        self._tell(deployment_id)  # it may be there already: the caller looked before it waited
-        timeout = loop.call_later(seconds, _end, waiter)
-        watch = loop.create_task(_watch(receive, waiter))
-        self._watches.add(watch)
-        watch.add_done_callback(self._watches.discard)
         try:
-            return await waiter
+            with contextlib.suppress(TimeoutError):
+                async with bound:
+                    self._tell(deployment_id)  # there already? the caller looked before it waited
+                    await _hang_up(receive)
         finally:
-            timeout.cancel()
-            watch.cancel()
             theirs.discard(waiter)
             if not theirs and self._waiters.get(deployment_id) is theirs:
                 del self._waiters[deployment_id]
+        return waiter.answer
 
     def close(self) -> None:
         """End every wait at once, and those that are still to come."""
         self._closed = True
         for waiters in self._waiters.values():
             for waiter in waiters:
-                _end(waiter)
+                waiter.end()
 
     @asynccontextmanager
     async def running(self, pool: Pool) -> AsyncIterator[None]:
@@ -172,17 +182,11 @@ class Waiting:
         while lot := list(islice(left, LOT)):
             for deployment_id, answer in (await lookups.find_answers(conn, lot)).items():
                 for waiter in self._waiters.pop(deployment_id, ()):
-                    _end(waiter, answer)
+                    waiter.end(answer)
 
 
-async def _watch(receive: Receive, waiter: Waiter) -> None:
-    """End a wait when the client hangs up."""
+async def _hang_up(receive: Receive) -> None:
+    """Return when the client has hung up."""
     with contextlib.suppress(Exception):  # whatever it is, the request has ended
         while (await receive())["type"] != "http.disconnect":
             pass
-    _end(waiter)
-
-
-def _end(waiter: Waiter, answer: Answer | None = None) -> None:
-    if not waiter.done():
-        waiter.set_result(answer)

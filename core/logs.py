@@ -6,12 +6,14 @@ is in docs/logs.md. What libraries say is one event, `library_said`, with their 
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
-from functools import partial
-from typing import Any, Final, Literal
+from contextlib import suppress
+from functools import lru_cache, partial
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 
@@ -32,13 +34,41 @@ OURS: Final = frozenset({"event", "level", "logger", "timestamp"})
 """Values that are never from outside."""
 DEPTH: Final = 6
 """Values that are nested deeper are not shown."""
+ENCODER: Final = json.JSONEncoder(default=str)
 
 EventDict = MutableMapping[str, Any]
+
+
+class Stderr(logging.StreamHandler[TextIO]):
+    """Where every line goes: ours as they are, those of libraries as records."""
+
+    def write(self, line: str) -> None:
+        """Write a line at once; if nobody can read it, whoever said it goes on all the same."""
+        self.acquire()
+        try:
+            with suppress(OSError, ValueError):
+                self.stream.write(line + self.terminator)
+                self.stream.flush()
+        finally:
+            self.release()
+
+
+class Lines:
+    """What structlog calls a logger: told rendered events only."""
+
+    def __init__(self, handler: Stderr, name: str | None = None) -> None:
+        self.name = name
+        self.debug = self.info = self.warning = self.error = self.critical = handler.write
 
 
 def redact(text: str) -> str:
     """Return `text` without API keys, other secrets of ours, and passwords in URLs."""
     return SECRET_TEXT.sub(REDACTED, text)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return SECRET_NAME.search(name) is not None
 
 
 def _redact_value(value: Any, hidden: re.Pattern[str] | None, depth: int = 0) -> Any:  # noqa: ANN401
@@ -52,9 +82,7 @@ def _redact_value(value: Any, hidden: re.Pattern[str] | None, depth: int = 0) ->
         return REDACTED
     if isinstance(value, Mapping):
         return {
-            str(name): REDACTED
-            if SECRET_NAME.search(str(name))
-            else _redact_value(each, hidden, depth + 1)
+            str(name): REDACTED if _is_secret(str(name)) else _redact_value(each, hidden, depth + 1)
             for name, each in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
@@ -72,7 +100,7 @@ def _redact_event(
     for name, value in event.items():
         if name in OURS:
             continue
-        if SECRET_NAME.search(name):
+        if _is_secret(name):
             event[name] = REDACTED
         else:
             event[name] = _redact_value(value, hidden)
@@ -85,6 +113,10 @@ def _name_foreign(_logger: Any, _method: str, event: EventDict) -> EventDict:  #
     event["text"] = event.pop("event")
     event["event"] = "library_said"
     return event
+
+
+def _render_json(_logger: Any, _method: str, event: EventDict) -> str:  # noqa: ANN401
+    return ENCODER.encode(event)
 
 
 def configure(
@@ -108,25 +140,23 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
     final: list[structlog.typing.Processor] = [
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,  # plain, without locals, and before the redaction
         redacting,
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if pretty
-        else structlog.processors.JSONRenderer(default=str),
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if pretty else _render_json,
     ]
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Stderr(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _name_foreign],
-            processors=final,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
+    )
+    structlog.configure(
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=partial(Lines, handler),
+        cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     root.handlers = [handler]

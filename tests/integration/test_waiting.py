@@ -229,8 +229,8 @@ async def test_waits_survive_an_outage_of_the_database(
                 name,
             )
             async with asyncio.timeout(20):
-                while not {"waiting_connection_failed", "waiters_not_served"} <= {  # noqa: ASYNC110
-                    entry["event"] for entry in logs
+                while not {("database_lost", "waiters"), ("waiters_not_served", None)} <= {  # noqa: ASYNC110
+                    (entry["event"], entry.get("who")) for entry in logs
                 }:
                     await asyncio.sleep(0.005)
         assert len(served.waiting) == 1
