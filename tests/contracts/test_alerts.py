@@ -20,8 +20,9 @@ ITEMS: Final[list[dict[str, Any]]] = [rule for group in GROUPS for rule in group
 ALERTS: Final = [item for item in ITEMS if "alert" in item]
 RECORDED: Final = {item["record"]: {"target"} for item in ITEMS if "record" in item}
 OF_PROMETHEUS: Final[dict[str, set[str]]] = {"up": set(), "process_start_time_seconds": set()}
-VALUES: Final = {
+VALUES: Final[dict[str, set[str]]] = {
     "check": set(NAMES),
+    "check status": set(Status),
     "kind": set(JobKind),
     "outcome": set(Outcome),
     "process": {"api", "worker"},
@@ -57,7 +58,9 @@ def faults(expr: str) -> list[str]:
         for label, operator, value in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', inside):
             if label not in known.get(name, set()) | {"job", "instance"}:
                 found.append(f"{name}{{{label}}}")
-            values = set(Status) if label == "status" and "check" in inside else VALUES.get(label)
+            values = VALUES.get(
+                "check status" if "check" in inside and label == "status" else label
+            )
             if operator in ("=", "!=") and values is not None and value not in values:
                 found.append(f"{label}={value}")
     return found
