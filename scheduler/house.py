@@ -19,6 +19,7 @@ from core.database import DATABASE_ERRORS, Connection, connect
 from core.errors import ConflictError, SeqPulseError
 from core.settings import Settings
 from scheduler import upkeep
+from scheduler.telemetry import Telemetry
 from sql import bulk, deliveries, edition, holds, kept_answers, locks, retention, roles, rollups
 from sql.archive import expire
 from sql.archive.expire import Outcome
@@ -54,9 +55,9 @@ def choose(settings: Settings) -> Rules:
 
 
 @asynccontextmanager
-async def keeping(url: str, rules: Rules) -> AsyncIterator[None]:
+async def keeping(url: str, rules: Rules, telemetry: Telemetry) -> AsyncIterator[None]:
     """Keep house regularly until the end of the block."""
-    task = asyncio.create_task(keep_regularly(url, rules))
+    task = asyncio.create_task(keep_regularly(url, rules, telemetry))
     try:
         yield
     finally:
@@ -64,17 +65,21 @@ async def keeping(url: str, rules: Rules) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def keep_regularly(url: str, rules: Rules, pause_seconds: float = PAUSE_SECONDS) -> None:
+async def keep_regularly(
+    url: str, rules: Rules, telemetry: Telemetry, pause_seconds: float = PAUSE_SECONDS
+) -> None:
     """Keep house again and again, for ever, whatever becomes of the worker's own connection."""
     tidied_at = float("-inf")
     while True:
         await asyncio.sleep(pause_seconds)
         tidies = time.monotonic() - tidied_at >= TIDY_SECONDS
-        if await keep(url, rules, tidies=tidies) and tidies:
+        if await keep(url, rules, tidies=tidies, telemetry=telemetry) and tidies:
             tidied_at = time.monotonic()
 
 
-async def keep(url: str, rules: Rules, *, tidies: bool = True) -> bool:
+async def keep(
+    url: str, rules: Rules, *, tidies: bool = True, telemetry: Telemetry | None = None
+) -> bool:
     """Keep house once, unless somebody else is at it; return whether it is done.
 
     What fails is tried again next time.
@@ -83,13 +88,16 @@ async def keep(url: str, rules: Rules, *, tidies: bool = True) -> bool:
         url: The database.
         rules: What is kept.
         tidies: Whether to do the rare things, too.
+        telemetry: Counts what goes wrong.
     """
+    telemetry = telemetry or Telemetry()
     try:
         conn = await connect(url, application="seqpulse upkeep", command_timeout=600)
         try:
             if not await conn.fetchval(query("locks.try_lock"), locks.LEADER, locks.HOUSE):
                 return False
             if ended := await roles.end_overdue(conn):
+                telemetry.readers_ended.inc(ended)
                 log.warning("overdue_readers_ended", count=ended)
             await rollups.prepare(conn)
             now = await bulk.read_clock(conn)
@@ -100,6 +108,7 @@ async def keep(url: str, rules: Rules, *, tidies: bool = True) -> bool:
         finally:
             await conn.close()
     except (*DATABASE_ERRORS, SeqPulseError) as error:
+        telemetry.upkeep_failed.inc()
         log.warning("upkeep_failed", error=str(error) or type(error).__name__)
         return False
     return True

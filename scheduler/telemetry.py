@@ -21,7 +21,7 @@ KINDS: Final = frozenset(JobKind)
 OTHER: Final = "other"
 """Kind of a job that this version does not know."""
 SHORT: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-LONG: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+LONG: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 """Bounds of histograms, in seconds."""
 
 
@@ -35,6 +35,8 @@ class Telemetry:
         recovered: Jobs of dead workers that were put back into the queue.
         is_connected: Whether the worker has its session on the database.
         claims_lost: Results that were dropped because somebody else had taken over the job.
+        upkeep_failed: Rounds of upkeep that broke off.
+        readers_ended: Sessions of readers that were ended because they took too long.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,7 @@ class Telemetry:
         self._count_slots()
         self._count_jobs()
         self._count_verdicts()
+        self._count_upkeep()
         self._turned_at = time.monotonic()
         self._settled_at: dict[UUID, float] = {}
         age = Gauge(
@@ -143,6 +146,18 @@ class Telemetry:
                 registry=self.registry,
             ),
             [rule.id for rule in CATALOGUE],
+        )
+
+    def _count_upkeep(self) -> None:
+        self.upkeep_failed = Counter(
+            "seqpulse_upkeep_failed_total",
+            "Rounds of upkeep that broke off; they are tried again a minute later",
+            registry=self.registry,
+        )
+        self.readers_ended = Counter(
+            "seqpulse_readers_ended_total",
+            "Sessions of readers that were ended because they took too long",
+            registry=self.registry,
         )
 
     def turn(self, in_hand: int) -> None:

@@ -92,7 +92,7 @@ async def run(
     """
     telemetry = telemetry or Telemetry()
     contact = Contact("worker")
-    async with house.keeping(url, options.rules):
+    async with house.keeping(url, options.rules, telemetry):
         while not stop.is_set():
             telemetry.turn(0)
             try:

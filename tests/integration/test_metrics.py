@@ -14,6 +14,8 @@ from api.app import create_app
 from core.cli import probes
 from core.database import Connection
 from core.settings import Settings
+from demo.stage import free_port
+from scheduler import house
 from scheduler.telemetry import Telemetry
 from tests import debian
 
@@ -137,3 +139,10 @@ async def test_a_scrape_costs_the_pool_nothing(client: httpx.AsyncClient, conn: 
         assert (await client.get("/metrics")).status_code == 200
         assert (await client.get("/health")).status_code in (200, 503)
     assert await conn.fetchval(asked) == before
+
+
+async def test_upkeep_that_breaks_off_is_counted() -> None:
+    counted = Telemetry()
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    assert not await house.keep(nowhere, house.Rules(), telemetry=counted)
+    assert counted.registry.get_sample_value("seqpulse_upkeep_failed_total") == 1

@@ -21,6 +21,7 @@ from core.secrets import Vault
 from core.types import Deployment, Project
 from scheduler import house, notifying
 from scheduler.house import Rules
+from scheduler.telemetry import Telemetry
 from sql import bulk, channels, edition, projects, retention, roles, samples, targets
 from sql.channels import Access, Interest
 from sql.retention import Retention
@@ -255,12 +256,14 @@ async def test_a_reader_who_lifts_the_limit_is_ended_by_the_workers(
     reader = await connect(url_as(url, ANALYST))
     work = asyncio.create_task(misbehave(reader))  # type: ignore[operator]
     app_url = url_as(url, roles.APP)
+    counted = Telemetry()
     async with asyncio.timeout(30):
         while not work.done():
-            assert await house.keep(app_url, Rules(), tidies=False)
+            assert await house.keep(app_url, Rules(), tidies=False, telemetry=counted)
             await asyncio.sleep(0.05)
     with pytest.raises(ENDED):
         await work
+    assert (counted.registry.get_sample_value("seqpulse_readers_ended_total") or 0) >= 1
     reader.terminate()
     await make(url)  # what the role did to itself is undone
 
