@@ -318,7 +318,7 @@ def line(text: object) -> str:
 
 def mark_up(text: object) -> str:
     """Return text from outside such that Markdown shows it as it is."""
-    return re.sub(r"([^\w\s,.%/;()']|_)", lambda found: f"&#{ord(found[1])};", line(text))
+    return re.sub(r"[^\w\s,.%/;()']|_|^\d", lambda found: f"&#{ord(found[0])};", line(text))
 
 
 def quote(text: object) -> str:

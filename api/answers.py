@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StrictBool, StringConstraints, model_validator
 
 from api.schemas import (
     Body,
@@ -103,8 +103,8 @@ class SlotsAnswer(BaseModel):
 class FeedbackBody(Body):
     """What somebody says of a deployment afterwards: one of `harmful` and `right`."""
 
-    harmful: bool | None = Field(None, description="whether the deployment did harm")
-    right: bool | None = Field(None, description="whether the verdict was right")
+    harmful: StrictBool | None = Field(None, description="whether the deployment did harm")
+    right: StrictBool | None = Field(None, description="whether the verdict was right")
     given_by: Annotated[str, Line] = "api"
     rolled_back_by: Annotated[str, Line] | None = Field(
         None, description="who or what rolled it back, if anybody did"

@@ -54,6 +54,8 @@ ROOMS: Final = (
     health,
     ds_metrics,
 )
+STATEMENT_SECONDS: Final = 15.0
+"""A statement of a request that takes longer is broken off: nobody waits for it any more."""
 
 
 def create_app(settings: Settings, database_url: str) -> FastAPI:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from api import cursors
 from api.answers import ListedAnswer, RevisionAnswer, SlotsAnswer
@@ -22,8 +24,24 @@ from sql.lists import Place, Wanted
 router = APIRouter(tags=["lookups"], route_class=Route)
 
 Name = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
-Since = Annotated[AwareDatetime | None, Query(description="triggered at this moment or later")]
-Until = Annotated[AwareDatetime | None, Query(description="triggered before this moment")]
+
+
+def _check_form(text: str) -> str:
+    if not re.match(r"\d{4}-\d\d-\d\d[Tt ]", text):
+        raise ValueError("must be a moment of ISO 8601 with an offset from UTC")
+    return text
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be of the years 1 to 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_check_form), AfterValidator(_in_utc)]
+Since = Annotated[Moment | None, Query(description="triggered at this moment or later")]
+Until = Annotated[Moment | None, Query(description="triggered before this moment")]
 
 
 @router.get("/deployments")

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    StrictBool,
     StringConstraints,
 )
 
@@ -241,8 +242,10 @@ class ProjectBody(Body):
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     plan: Literal["free", "pro"] = "free"
-    post_slots: int | None = Field(None, description="5 or 15 slots; None: the plan's default")
-    hmac: bool = Field(default=False, description="sign reads of the target with a new secret")
+    post_slots: Literal[5, 15] | None = Field(None, description="None: as the plan has it")
+    hmac: StrictBool = Field(
+        default=False, description="sign reads of the target with a new secret"
+    )
     env: EnvName = "prod"
     metrics_endpoint: Endpoint | None = Field(
         None, description="start collecting the baseline now instead of at the first trigger"

@@ -44,9 +44,10 @@ async def load_moments(
 ) -> tuple[Moment, ...]:
     """Return the slots from the start of the baseline window to the end of the post window.
 
-    Slots of the continuous baseline count until the roll-out is over.
+    Slots of the continuous baseline count until the roll-out is over, for a day at most.
     """
-    ended = deployment.finished_at or deployment.triggered_at + LONGEST_ROLLOUT
+    longest = deployment.triggered_at + LONGEST_ROLLOUT
+    ended = deployment.finished_at or longest
     watched = (deployment.post_slots or 0) * (deployment.slot_seconds or 0.0)
     rows = await conn.fetch(
         query("reports.slots"),
@@ -55,7 +56,7 @@ async def load_moments(
         deployment.env,
         deployment.triggered_at - timedelta(seconds=baseline_seconds),
         ended + timedelta(seconds=watched),
-        ended,
+        min(ended, longest),
     )
     return tuple(
         Moment(
@@ -82,4 +83,4 @@ def _clean(values: Mapping[Metric, float | None]) -> dict[Metric, float]:
 async def find_origin(conn: Connection, deployment: Deployment) -> Origin | None:
     """Return who judged a deployment, or None."""
     row = await conn.fetchrow(query("reports.origin"), deployment.id)
-    return None if row is None else Origin(row.get("revision", 1), row["policy_digest"])
+    return None if row is None else Origin(row["revision"], row["policy_digest"])

@@ -26,4 +26,4 @@ SELECT DISTINCT ON (slot_at) *
  ORDER BY slot_at, code NULLS FIRST
 
 -- name: origin
-SELECT * FROM verdicts WHERE deployment_id = $1
+SELECT revision, policy_digest FROM verdicts WHERE deployment_id = $1

@@ -42,6 +42,7 @@ WAITERS: Final = 2_000
 ROUNDS: Final = 5
 SECONDS: Final = 4.0
 POOL: Final = 10
+PLENTY: Final = "1000000"
 
 FILL: Final = """
 INSERT INTO deployments (id, project_id, env, branch, state, result, triggered_at, finished_at,
@@ -116,7 +117,7 @@ class Ground:
 @asynccontextmanager
 async def ground(url: str, folder: Path, deployments: int) -> AsyncIterator[Ground]:
     """Fill the database and start both processes."""
-    env = {**environment(url), "SEQPULSE_POOL_SIZE": str(POOL)}
+    env = {**environment(url), "SEQPULSE_POOL_SIZE": str(POOL), "SEQPULSE_READS_PER_MINUTE": PLENTY}
     async with AsyncExitStack() as stack:
         conn = await connect(url, command_timeout=None)
         stack.push_async_callback(conn.close)

@@ -294,7 +294,8 @@ async def test_odd_queries_are_clean(
         for name in [*names, "unknown"]:
             for each in QUERIES:
                 answer = await server.call("GET", f"{path}?{name}={each}", doors(operation, key))
-                assert answer.status < 500, (operation, name, each, answer)
+                sick = operation.path == "/health" and answer.status == 503  # no worker runs
+                assert sick or answer.status < 500, (operation, name, each, answer)
     assert await take_stock(conn) == before
 
 

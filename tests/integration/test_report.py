@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,8 +18,8 @@ from api.app import create_app
 from core.database import Connection, Pool
 from core.secrets import Vault
 from core.settings import Settings
-from core.types import Metric, Project
-from sql import deployments, holds, projects, reports
+from core.types import Metric, Project, Verdict
+from sql import deployments, holds, projects, reports, verdicts
 from tests.stories import BASELINE_SECONDS, STORIES, TRIGGERED, tell
 
 ROLLBACK, OK, WARNING, _, WATCHED, ROLLING = STORIES
@@ -62,6 +63,26 @@ async def test_it_is_a_page_with_a_strict_policy_and_always_the_same(
         assert said in answer.text
 
 
+async def test_of_several_revisions_the_newest_is_shown(
+    client: httpx.AsyncClient,
+    owner: tuple[Project, dict[str, str]],
+    conn: Connection,
+    pool: Pool,
+) -> None:
+    project, key = owner
+    identity = await tell(conn, pool, project.id, ROLLBACK)
+    said = await verdicts.find(conn, identity)
+    assert said is not None
+    mild = replace(said, verdict=Verdict.WARNING, reason_code="regression")
+    async with conn.transaction():
+        await verdicts.lock(conn, identity)
+        assert await verdicts.revise(conn, mild, [], "0123456789abcdef") == 2
+    answer = await client.get(f"/deployments/{identity}/report", headers=key)
+    assert "Warning: something got worse" in answer.text
+    assert "<dt>revision</dt><dd>2</dd>" in answer.text
+    assert "0123456789abcdef" in answer.text
+
+
 async def test_only_those_who_may_read_the_verdict_may_read_it(
     client: httpx.AsyncClient,
     owner: tuple[Project, dict[str, str]],
@@ -101,6 +122,15 @@ async def test_slots_are_those_of_this_deployment_and_its_baseline(
 ) -> None:
     identity = await tell(conn, pool, project.id, WARNING)
     await tell(conn, pool, project.id, OK)  # another environment at the same time
+    # Of the same environment: the baseline goes on, and somebody else deploys.
+    other = await tell(conn, pool, project.id, replace(ROLLING, name="other"))
+    await conn.execute(
+        "UPDATE metric_samples SET env = 'warning', slot_at = slot_at + interval '32 minutes 5 s', "
+        "deployment_id = CASE odd WHEN 1 THEN $1::uuid END, phase = CASE odd WHEN 1 THEN 'pre' END "
+        "FROM (VALUES (0), (1)) AS v(odd) "
+        "WHERE env = 'other' AND extract(minute FROM slot_at)::integer % 2 = odd",
+        other,
+    )
     deployment, _ = await deployments.load(conn, identity)
     moments = await reports.load_moments(conn, deployment, BASELINE_SECONDS)
     assert len(moments) == 30 + 15

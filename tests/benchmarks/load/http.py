@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -103,11 +102,3 @@ def get(path: str, key: str) -> bytes:
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the value below which a share of them lies, 0..1."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-async def settle(tasks: Sequence[asyncio.Task[object]]) -> None:
-    """End tasks, whatever they are at."""
-    for task in tasks:
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*tasks, return_exceptions=True)
