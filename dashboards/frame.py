@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as model
@@ -38,7 +39,7 @@ class Source(NamedTuple):
 POSTGRES: Final = Source("DS", "grafana-postgresql-datasource", "Database")
 
 
-class Sql(Dataquery):
+class Sql(Dataquery, Builder[Dataquery]):
     """A query of the PostgreSQL datasource, for which the SDK has no class."""
 
     def __init__(self, text: str, kind: str, ref: str = "A") -> None:
@@ -191,7 +192,7 @@ class Board:
         made.panels = list(self._place())
         for annotation in made.annotations.list_val or []:
             # The SDK moves them into a menu; markers must be switched on and off in sight.
-            annotation.placement = None
+            annotation.placement = None  # type: ignore[assignment]
         return made
 
     def _place(self) -> list[model.Panel]:

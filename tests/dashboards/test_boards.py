@@ -47,7 +47,7 @@ def test_the_sdk_knows_everything_in_a_board(name: str) -> None:
     """What it does not know it would lose, and so would a Grafana of its schema."""
     board = Dashboard.from_json(json.loads(json.dumps(BOARDS[name])))
     for annotation in board.annotations.list_val or []:
-        annotation.placement = None  # the SDK reads none and writes one
+        annotation.placement = None  # type: ignore[assignment]  # the SDK reads none and writes one
     assert json.loads(json.dumps(board, cls=JSONEncoder)) == BOARDS[name]
 
 
