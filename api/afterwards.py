@@ -52,6 +52,8 @@ async def judge_again(
             await deployments.find(conn, deployment_id, caller.project.id)
             _, made = await rejudge(conn, policies, seconds, deployment_id)
             answer = (await lookups.find_answers(conn, [deployment_id])).get(deployment_id)
+    if made:
+        state.waker.wake()  # somebody may have to be told
     if answer is None:
         raise NotFoundError(f"no deployment {deployment_id}")
     return respond(answer, status=HTTPStatus.CREATED if made else HTTPStatus.OK)

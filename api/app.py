@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -13,6 +12,8 @@ from fastapi.routing import APIRoute
 
 from api import (
     afterwards,
+    channels,
+    deliveries,
     deployments,
     ds_metrics,
     events,
@@ -51,6 +52,8 @@ ROOMS: Final = (
     samples,
     projects,
     keys,
+    channels,
+    deliveries,
     health,
     ds_metrics,
 )
@@ -96,7 +99,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 traffic,
                 waiting,
                 feed,
-                asyncio.Semaphore(max(1, settings.pool_size // 2)),
                 lookout,
                 telemetry,
             )
@@ -108,6 +110,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
                 state.uses.writing(pool),
                 waiting.running(pool),
                 feed.running(pool),
+                state.gathering.running(pool),
             ):
                 yield
 

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Request
 
 from api.feed import Feed
+from api.gathering import Gathering
 from api.limits import CallLimits, Places
 from api.lookout import Lookout
 from api.metrics import Telemetry
@@ -35,9 +36,9 @@ class State:
     traffic: Traffic
     waiting: Waiting
     feed: Feed
-    lookups: asyncio.Semaphore
     lookout: Lookout
     telemetry: Telemetry
+    gathering: Gathering = field(default_factory=Gathering)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     uses: Uses = field(default_factory=Uses)
     pushes: Places = field(default_factory=lambda: Places(overall=32, each=4))

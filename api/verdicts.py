@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -19,12 +18,10 @@ from api.state import State
 from core import secrets
 from core.errors import NotFoundError
 from core.types import DeploymentState, Scope
-from sql import lookups
 from sql.lookups import Answer, Lookup
 
 MAX_WAIT_SECONDS: Final = 60
 GUARD: Final = Guard(Scope.READ)
-ACQUIRE_SECONDS: Final = 5
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": PendingAnswer, "description": "No verdict yet; ask again after Retry-After"},
     304: {"description": "If-None-Match names the revision that is the newest still"},
@@ -65,13 +62,8 @@ async def _find(request: Request, state: State) -> tuple[Lookup | None, UUID]:
 
 
 async def _look_up(state: State, key_id: str, deployment_id: UUID) -> Lookup | None:
-    # Whoever waits for a connection of the pool is overtaken by who comes later; here nobody is.
-    async with (
-        asyncio.timeout(ACQUIRE_SECONDS),
-        state.lookups,
-        state.pool.acquire() as conn,
-    ):
-        return await lookups.find(conn, key_id, deployment_id)
+    state.lookout.require_database()
+    return await state.gathering.find(key_id, deployment_id)
 
 
 def _read_id(text: str) -> UUID | None:

@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from starlette.types import Receive
 
-from core.database import DATABASE_ERRORS, Connection, Pool, connect
+from core.database import DATABASE_ERRORS, Connection, Contact, Pool, connect
 from core.errors import DatabaseError
 from sql import lookups
 from sql.lookups import Answer
@@ -125,20 +125,22 @@ class Waiting:
 
     async def _listen(self) -> None:
         """Keep a connection that listens; what was told while there was none is looked up."""
+        contact = Contact("waiters")
         while True:
             try:
-                await self._listen_once()
-                log.warning("waiting_connection_lost")
+                await self._listen_once(contact)
+                contact.lose(ConnectionError("the connection ended"))
             except (*DATABASE_ERRORS, DatabaseError) as error:
-                log.warning("waiting_connection_failed", error=type(error).__name__)
+                contact.lose(error)
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _listen_once(self) -> None:
+    async def _listen_once(self, contact: Contact) -> None:
         conn = await connect(self._url, application="seqpulse waiting")
         lost = asyncio.Event()
         try:
             conn.add_termination_listener(lambda _: lost.set())
             await conn.add_listener(lookups.CHANNEL, self._hear)
+            contact.keep()
             self._tell_all()
             await lost.wait()
         finally:

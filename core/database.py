@@ -109,7 +109,11 @@ async def connect(
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseError(unreachable(url, error)) from None
-    await _prepare(connection)
+    try:
+        await _prepare(connection)
+    except BaseException:  # whoever lost patience, too
+        connection.terminate()
+        raise
     return connection
 
 

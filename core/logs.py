@@ -21,12 +21,15 @@ SECRET_NAME: Final = re.compile(
 SECRET_TEXT: Final = re.compile(
     r"(sp_[0-9a-z]+_|hmac_)[0-9a-zA-Z]+"
     r"|whsec_[0-9a-zA-Z+/=_-]+"
+    r"|(gh[a-z]|github_pat)_[0-9a-zA-Z_]+"
     r"|(?<=://)[^/\s@]+(?=@)"  # user and password in a URL
     r"|(?i:(?<=\bbearer )|(?<=\bbasic ))[^\s,;'\"]+"
 )
 REDACTED: Final = "[redacted]"
 LEAST_LENGTH: Final = 8
 """A shorter secret is not looked for by itself: it would be found in innocent words."""
+OURS: Final = frozenset({"event", "level", "logger", "timestamp"})
+"""Values that are never from outside."""
 DEPTH: Final = 6
 """Values that are nested deeper are not shown."""
 
@@ -67,7 +70,9 @@ def _redact_event(
 ) -> EventDict:
     """Drop values whose name says secret, and secrets inside any other value."""
     for name, value in event.items():
-        if name != "event" and SECRET_NAME.search(name):
+        if name in OURS:
+            continue
+        if SECRET_NAME.search(name):
             event[name] = REDACTED
         else:
             event[name] = _redact_value(value, hidden)

@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     COLLECT = "collect"
     BACKFILL = "backfill"
     JUDGE = "judge"
+    NOTIFY = "notify"
     PROFILE = "profile"
     REMOVE_SAMPLES = "remove_samples"
 

@@ -25,7 +25,7 @@ from core.database import Connection, Pool
 from core.errors import InvalidInputError
 from core.judgement import Judgement
 from core.types import METRICS, Hint, Verdict
-from scheduler import plan, queue
+from scheduler import notifying, plan, queue
 from scheduler.jobs import Outcome, Status
 from scheduler.surroundings import look_around
 from scheduler.telemetry import Telemetry
@@ -176,7 +176,9 @@ async def _save(
     """Store verdicts and return those that are the first of their deployments."""
     around = await look_around(conn, theirs, judgements)
     judged = [(each, hints.diagnose(each, around[each.deployment_id])) for each in judgements]
-    first = await verdicts.save(conn, judged, policy.digest)
+    async with conn.transaction():
+        first = await verdicts.save(conn, judged, policy.digest)
+        await notifying.announce(conn, list(first))
     for (judgement, diagnosis), project_id in zip(judged, theirs["project_id"], strict=True):
         if judgement.deployment_id in first:
             _tell(judgement, diagnosis, project_id)

@@ -15,6 +15,7 @@ from core.database import Connection
 from core.errors import ConflictError
 from core.judgement import Evidence, Judgement
 from core.types import Hint
+from scheduler import notifying
 from scheduler.judging import Cases, Policies, prepare
 from scheduler.surroundings import look_around
 from sql import verdicts, windows
@@ -68,6 +69,7 @@ async def rejudge(
             return revision, False
         revision = await verdicts.revise(conn, said, diagnosis, policies.live.digest)
         await _save_shadows(conn, policies, cases)
+        await notifying.announce(conn, [deployment_id])
     log.info(
         "verdict_revised",
         project_id=material.deployments["project_id"].item(),
@@ -108,6 +110,6 @@ async def _save_shadows(conn: Connection, policies: Policies, cases: Cases) -> N
         try:
             said = await asyncio.to_thread(cases.judge, shadow)
         except Exception:  # whatever is wrong with a shadow, the live verdict stands
-            log.exception("shadow_failed", policy=shadow.name)
+            log.exception("shadow_not_asked_again", policy=shadow.name)
             continue
         await verdicts.save_shadows(conn, said, shadow.digest)

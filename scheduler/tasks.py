@@ -26,7 +26,8 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import CollectCode, MissedSlot, Sample, Target
 from ingest.collector import Collector
-from scheduler import baseline, judging, profiling, pushed, removal, retry
+from ingest.outbound import Outbound
+from scheduler import baseline, judging, notifying, profiling, pushed, removal, retry
 from scheduler.docket import Docket
 from scheduler.jobs import Job, JobKind, Outcome, Status
 from scheduler.telemetry import Telemetry
@@ -50,6 +51,7 @@ class Context:
     policy: Policy[Any]
     settings: Settings
     shadows: tuple[Policy[Any], ...] = ()
+    outbound: Outbound = field(default_factory=Outbound)
     docket: Docket = field(default_factory=Docket)
     telemetry: Telemetry = field(default_factory=Telemetry)
 
@@ -196,6 +198,13 @@ async def profile(job: Job, context: Context) -> Outcome:
     return Outcome(Status.COMPLETED)
 
 
+async def notify(job: Job, context: Context) -> Outcome:
+    """Tell somebody of a verdict."""
+    return await notifying.notify(
+        job, context.pool, context.vault, context.outbound, context.settings
+    )
+
+
 async def remove_samples(job: Job, context: Context) -> Outcome:
     """Remove what is left of a deleted project."""
     return await removal.remove_samples(job, context.pool)
@@ -205,6 +214,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     JobKind.COLLECT: collect,
     JobKind.BACKFILL: fill_baseline,
     JobKind.JUDGE: judge,
+    JobKind.NOTIFY: notify,
     JobKind.PROFILE: profile,
     JobKind.REMOVE_SAMPLES: remove_samples,
 }

@@ -48,15 +48,34 @@ class Lookup:
     answer: Answer | None
 
 
-async def find(conn: Connection, key_id: str, deployment_id: UUID) -> Lookup | None:
-    """Return what there is to say to who has a key, or None if there is no live key with this id.
+async def find(conn: Connection, asked: Sequence[tuple[str, UUID]]) -> list[Lookup | None]:
+    """Return what there is to say to each who has a key, None if there is no live key with this id.
 
     It is not said to anybody before the secret was compared with `Lookup.digest`.
+
+    Args:
+        conn: Connection.
+        asked: Ids of a key and of a deployment.
     """
-    row = await conn.fetchrow(_text("verdict"), key_id, deployment_id)
-    if row is None:
-        return None
-    digest, project_id, state, slot_seconds, revision, answer = row
+    key_ids, deployment_ids = zip(*asked, strict=True)
+    rows = await conn.fetch(_text("asked"), key_ids, deployment_ids)
+    return [None if row[0] is None else _lookup(*row) for row in rows]
+
+
+async def find_answers(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Answer]:
+    """Return the verdicts of those deployments that have one."""
+    rows = await conn.fetch(_text("verdicts"), ids)
+    return {row[0]: Answer(row[1], _encode(row[2])) for row in rows}
+
+
+def _lookup(
+    digest: bytes,
+    project_id: UUID,
+    state: str | None,
+    slot_seconds: float | None,
+    revision: int | None,
+    answer: str,
+) -> Lookup:
     return Lookup(
         digest,
         project_id,
@@ -64,12 +83,6 @@ async def find(conn: Connection, key_id: str, deployment_id: UUID) -> Lookup | N
         slot_seconds,
         None if revision is None else Answer(revision, _encode(answer)),
     )
-
-
-async def find_answers(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Answer]:
-    """Return the verdicts of those deployments that have one."""
-    rows = await conn.fetch(_text("verdicts"), ids)
-    return {row[0]: Answer(row[1], _encode(row[2])) for row in rows}
 
 
 @cache

@@ -41,6 +41,55 @@ CREATE TABLE archived_chunks (
     CONSTRAINT archived_chunks_pkey PRIMARY KEY (chunk)
 );
 
+CREATE TABLE channels (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    shown text NOT NULL,
+    access_encrypted text NOT NULL,
+    secret_encrypted text,
+    secret_before_encrypted text,
+    secret_before_until timestamp with time zone,
+    verdicts text[] NOT NULL,
+    conclusive_only boolean NOT NULL,
+    envs text[] NOT NULL DEFAULT '{}'::text[],
+    enabled boolean NOT NULL DEFAULT true,
+    disabled_reason text,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    updated_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT channels_check CHECK (((kind = 'webhook'::text) = (secret_encrypted IS NOT NULL))),
+    CONSTRAINT channels_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'github'::text]))),
+    CONSTRAINT channels_pkey PRIMARY KEY (id),
+    CONSTRAINT channels_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE,
+    CONSTRAINT channels_project_id_name_key UNIQUE (project_id, name)
+);
+
+CREATE TABLE deliveries (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    channel_id uuid NOT NULL,
+    deployment_id uuid,
+    revision integer,
+    status text NOT NULL DEFAULT 'pending'::text,
+    attempts integer NOT NULL DEFAULT 0,
+    status_code smallint,
+    last_error text,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    tried_at timestamp with time zone,
+    next_at timestamp with time zone DEFAULT now(),
+    settled_at timestamp with time zone,
+    CONSTRAINT deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT deliveries_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channels(id) ON DELETE CASCADE,
+    CONSTRAINT deliveries_check CHECK (((deployment_id IS NULL) = (revision IS NULL))),
+    CONSTRAINT deliveries_check1 CHECK (((status = 'pending'::text) = (settled_at IS NULL))),
+    CONSTRAINT deliveries_check2 CHECK (((status = 'pending'::text) OR (next_at IS NULL))),
+    CONSTRAINT deliveries_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES deployments(id) ON DELETE CASCADE,
+    CONSTRAINT deliveries_deployment_id_revision_channel_id_key UNIQUE (deployment_id, revision, channel_id),
+    CONSTRAINT deliveries_pkey PRIMARY KEY (id),
+    CONSTRAINT deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text])))
+);
+
 CREATE TABLE deployments (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -511,6 +560,8 @@ SELECT create_hypertable('samples_fleet_1h', 'bucket_at');
 
 CREATE INDEX api_keys_project ON public.api_keys USING btree (project_id);
 CREATE INDEX api_traffic_told ON public.api_traffic USING btree (told_at);
+CREATE INDEX deliveries_channel ON public.deliveries USING btree (channel_id);
+CREATE INDEX deliveries_project ON public.deliveries USING btree (project_id, id);
 CREATE INDEX deployments_finished ON public.deployments USING btree (finished_at, id) WHERE (finished_at IS NOT NULL);
 CREATE UNIQUE INDEX deployments_idempotency ON public.deployments USING btree (project_id, env, idempotency_key);
 CREATE INDEX deployments_kept ON public.deployments USING btree (id) WHERE keep;
@@ -678,6 +729,29 @@ CREATE VIEW report.coverage AS
     ((sum(samples))::double precision / (sum((samples + missed)))::double precision) AS coverage_ratio
    FROM report.samples_1h
   GROUP BY (time_bucket('1 day'::interval, bucket_at)), project_id, project, env;
+
+CREATE VIEW report.deliveries AS
+ SELECT d.id AS delivery_id,
+    d.project_id,
+    p.name AS project,
+    d.channel_id,
+    c.name AS channel,
+    c.kind,
+    d.deployment_id,
+    s.env,
+    d.revision,
+    d.status,
+    d.attempts,
+    d.status_code,
+    d.last_error,
+    d.created_at,
+    d.tried_at,
+    d.next_at,
+    d.settled_at
+   FROM (((deliveries d
+     JOIN channels c ON ((c.id = d.channel_id)))
+     JOIN projects p ON ((p.id = d.project_id)))
+     LEFT JOIN deployments s ON ((s.id = d.deployment_id)));
 
 CREATE VIEW report.deployment_labels AS
  SELECT d.id AS deployment_id,
@@ -1096,7 +1170,7 @@ CREATE VIEW report.scheduler_health AS
           WHERE ((job_runs.status = 'failed'::text) AND (job_runs.finished_at > (now() - '00:15:00'::interval)))) AS failed_15m,
     ( SELECT count(*) AS count
            FROM scheduled_jobs
-          WHERE ((scheduled_jobs.attempt > 3) AND (scheduled_jobs.last_error IS NOT NULL))) AS struggling;
+          WHERE ((scheduled_jobs.attempt > 3) AND (scheduled_jobs.last_error IS NOT NULL) AND (scheduled_jobs.kind <> 'notify'::text))) AS struggling;
 
 CREATE VIEW report.service_status AS
  SELECT s.project_id,
@@ -1369,6 +1443,37 @@ COMMENT ON TABLE archive_identity IS 'Tells the archive of this database from th
 COMMENT ON TABLE archived_chunks IS 'Chunks that were dropped after all their rows had been found in the archive';
 COMMENT ON COLUMN archived_chunks.archived_at IS 'When the run began that wrote it';
 COMMENT ON COLUMN archived_chunks.verified_at IS 'When the chunk was compared and dropped';
+COMMENT ON TABLE channels IS 'Who is told of the verdicts of a project, and how';
+COMMENT ON COLUMN channels.id IS 'Public id';
+COMMENT ON COLUMN channels.project_id IS 'Whose verdicts';
+COMMENT ON COLUMN channels.kind IS 'webhook (signed JSON), slack (a message), github (a deployment status)';
+COMMENT ON COLUMN channels.name IS 'For people, unique in the project';
+COMMENT ON COLUMN channels.shown IS 'What may be shown of where it leads: scheme and host, or owner/repository';
+COMMENT ON COLUMN channels.access_encrypted IS 'The URL of a webhook or of Slack, the token for GitHub';
+COMMENT ON COLUMN channels.secret_encrypted IS 'Signs what is sent to a webhook';
+COMMENT ON COLUMN channels.secret_before_encrypted IS 'The secret before, which signs, too, for a while';
+COMMENT ON COLUMN channels.secret_before_until IS 'End of that while';
+COMMENT ON COLUMN channels.verdicts IS 'Verdicts it is told of';
+COMMENT ON COLUMN channels.conclusive_only IS 'Whether it is told of conclusive verdicts only';
+COMMENT ON COLUMN channels.envs IS 'Environments it is told of; none: all';
+COMMENT ON COLUMN channels.enabled IS 'Whether it is told of anything';
+COMMENT ON COLUMN channels.disabled_reason IS 'Why it was turned off by itself';
+COMMENT ON COLUMN channels.created_at IS 'It is told of nothing that was said before';
+COMMENT ON COLUMN channels.updated_at IS 'When somebody last changed it';
+COMMENT ON TABLE deliveries IS 'One message to one channel: of a verdict, or a test of the channel';
+COMMENT ON COLUMN deliveries.id IS 'Time-ordered; what receivers see as webhook-id, in every attempt';
+COMMENT ON COLUMN deliveries.project_id IS 'That of the channel';
+COMMENT ON COLUMN deliveries.channel_id IS 'Who is told';
+COMMENT ON COLUMN deliveries.deployment_id IS 'Of which deployment; null: a test';
+COMMENT ON COLUMN deliveries.revision IS 'Of which verdict of it';
+COMMENT ON COLUMN deliveries.status IS 'pending, delivered, or failed: nobody tries any more';
+COMMENT ON COLUMN deliveries.attempts IS 'How often it was tried, the attempt under way included';
+COMMENT ON COLUMN deliveries.status_code IS 'HTTP status of the last answer; null: there was none';
+COMMENT ON COLUMN deliveries.last_error IS 'What was wrong with the last attempt';
+COMMENT ON COLUMN deliveries.created_at IS 'When the verdict was stored, or the test asked for';
+COMMENT ON COLUMN deliveries.tried_at IS 'When the last attempt began';
+COMMENT ON COLUMN deliveries.next_at IS 'When it is tried next';
+COMMENT ON COLUMN deliveries.settled_at IS 'When it was delivered or given up';
 COMMENT ON TABLE deployments IS 'One rollout of a project in one environment';
 COMMENT ON COLUMN deployments.result IS 'What CI said of its own pipeline';
 COMMENT ON COLUMN deployments.post_slots IS 'Length of the post window, in slots';
@@ -1474,6 +1579,9 @@ COMMENT ON VIEW report.collection_health IS 'Minute by minute: how many targets 
 COMMENT ON COLUMN report.collection_health.unreachable_targets IS 'Without a sample in this minute. Many at once: look at our own side, not at theirs';
 COMMENT ON VIEW report.coverage IS 'How much of each day was collected, per service; filter on day';
 COMMENT ON COLUMN report.coverage.coverage_ratio IS 'Share of the planned slots with a sample, 0..1';
+COMMENT ON VIEW report.deliveries IS 'What became of every notification, as long as jobs that are done are kept';
+COMMENT ON COLUMN report.deliveries.deployment_id IS 'Of which deployment; null: a test of the channel';
+COMMENT ON COLUMN report.deliveries.status IS 'pending, delivered, or failed: nobody tries any more';
 COMMENT ON VIEW report.deployment_labels IS 'Whether a deployment did harm, where that is known: from feedback, else from a rollback';
 COMMENT ON VIEW report.deployment_overview IS 'One row per deployment with its verdict, if any';
 COMMENT ON COLUMN report.deployment_overview.revision IS 'Which verdict of the deployment this is, from 1 on; it always is the newest';

@@ -10,6 +10,7 @@ import typer
 from core.cli import (
     archive,
     backup,
+    channels,
     db,
     demo,
     gate,
@@ -41,6 +42,7 @@ db.app.command("restore")(backup.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(archive.app, name="archive")
 app.add_typer(projects.app, name="projects")
+app.add_typer(channels.app, name="channels")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(secrets.app, name="secrets")
 app.command("import")(history.load)

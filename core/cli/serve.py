@@ -26,6 +26,8 @@ from core.errors import SettingsError
 from core.settings import Settings
 from core.telemetry import watch_pool
 from ingest.collector import Collector
+from ingest.guard import parse_rules
+from ingest.outbound import Outbound
 from ingest.turns import Turns
 from scheduler import house, tasks
 from scheduler import worker as loop
@@ -164,6 +166,10 @@ async def _work(url: str, settings: Settings) -> None:
             host_reads_per_second=settings.host_reads_per_second,
             take_turn=Turns(pool, settings.slot_seconds).take,
         ) as collector,
+        Outbound(
+            parse_rules(settings.target_allow, settings.target_hosts, settings.target_ports),
+            timeout_seconds=settings.notify_timeout_seconds,
+        ) as outbound,
     ):
         context = tasks.Context(
             pool=pool,
@@ -172,6 +178,7 @@ async def _work(url: str, settings: Settings) -> None:
             policy=choose(settings.policy),
             settings=settings,
             shadows=tuple(choose(each) for each in settings.shadow_policies),
+            outbound=outbound,
             telemetry=telemetry,
         )
         watch_pool(telemetry.registry, pool)

@@ -32,15 +32,23 @@ json_build_object(
                  WHERE deployment_id = v.deployment_id
                  ORDER BY policy) AS s))
 
--- name: verdict
--- Who asks and what there is to say, in one round trip. Without a row there is no such key, without
--- a state the project has no such deployment, without a revision there is no verdict yet.
-SELECT k.digest, k.project_id, d.state, d.slot_seconds, v.revision,
-       CASE WHEN v.revision IS NOT NULL THEN {answer} END AS answer
-  FROM api_keys AS k
-  LEFT JOIN deployments AS d ON d.id = $2 AND d.project_id = k.project_id
-  LEFT JOIN verdicts AS v ON v.deployment_id = d.id
- WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+-- name: asked
+-- Who asks ($1) and what there is to say of a deployment ($2), for all who ask, in one round trip, in
+-- their order. Without a digest there is no such key, without a state the project has no such
+-- deployment, without a revision there is no verdict yet. OFFSET 0: each is looked up by itself,
+-- whatever the planner thinks of the tables.
+SELECT found.*
+  FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS a(key_id, deployment_id, place)
+  LEFT JOIN LATERAL (
+       SELECT k.digest, k.project_id, d.state, d.slot_seconds, v.revision,
+              CASE WHEN v.revision IS NOT NULL THEN {answer} END AS answer
+         FROM api_keys AS k
+         LEFT JOIN deployments AS d ON d.id = a.deployment_id AND d.project_id = k.project_id
+         LEFT JOIN verdicts AS v ON v.deployment_id = d.id
+        WHERE k.id = a.key_id AND k.revoked_at IS NULL
+          AND (k.expires_at IS NULL OR k.expires_at > now())
+       OFFSET 0) AS found ON true
+ ORDER BY a.place
 
 -- name: verdicts
 -- Of those of $1 that have one.

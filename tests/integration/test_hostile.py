@@ -164,7 +164,9 @@ async def test_odd_ids_are_refused_and_the_key_is_looked_at_first(
                 answer = await server.call(
                     operation.method, path, doors(operation, key), operation.example()
                 )
-                assert answer.status in (404, 405, 422), (operation, path, answer)
+                # A test of a channel is counted before anybody looks for the channel.
+                bounded = answer.status == 429 and path.endswith("/test")
+                assert bounded or answer.status in (404, 405, 422), (operation, path, answer)
                 assert answer.problem["detail"]
     assert await take_stock(conn) == before
 

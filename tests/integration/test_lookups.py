@@ -216,3 +216,41 @@ async def test_what_cannot_be_judged_again_is_refused_with_the_reason(
     assert (await client.post(path, headers={"X-API-Key": str(ci)})).status_code == 403
     assert (await client.post(path)).status_code == 401
     assert await conn.fetchval("SELECT count(*) FROM verdict_revisions") == 1
+
+
+async def test_many_who_ask_at_once_each_get_their_own_answer(
+    client: httpx.AsyncClient,
+    key: dict[str, str],
+    conn: Connection,
+    vault: Vault,
+    judged: Deployment,
+) -> None:
+    _, other = await projects.create(conn, vault, name="other")
+    wrong = {"X-API-Key": key["X-API-Key"][:-4] + "0000"}
+    asked = [
+        (judged.id, key, 200),
+        (uuid4(), key, 404),
+        (judged.id, {"X-API-Key": str(other)}, 404),
+        (judged.id, wrong, 401),
+    ] * 25
+    answers = await asyncio.gather(
+        *(client.get(f"/deployments/{each}/verdict", headers=headers) for each, headers, _ in asked)
+    )
+    for (_, headers, status), answer in zip(asked, answers, strict=True):
+        assert answer.status_code in ({401, 429} if headers is wrong else {status})
+        assert (b"evidence" in answer.content) is (status == 200)
+
+
+async def test_without_a_database_every_one_who_asks_is_told_and_later_served(
+    client: httpx.AsyncClient, key: dict[str, str], conn: Connection, judged: Deployment
+) -> None:
+    path = f"/deployments/{judged.id}/verdict"
+    await conn.execute("ALTER TABLE verdicts RENAME TO away")
+    answers = await asyncio.gather(*(client.get(path, headers=key) for _ in range(3)))
+    assert {answer.status_code for answer in answers} == {500}
+    await conn.execute("ALTER TABLE away RENAME TO verdicts")
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
+    await conn.execute(end, "seqpulse api")
+    answers = [await client.get(path, headers=key) for _ in range(12)]
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert answers[-1].status_code == 200

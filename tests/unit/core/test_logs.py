@@ -11,7 +11,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import logs, secrets
+from core import logs, secrets, webhooks
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +111,8 @@ def test_secrets_never_reach_the_log(
     key, hmac_secret = secrets.new_api_key(), secrets.new_hmac_secret()
     log = structlog.get_logger("a")
     log.info("one", api_key="plain", text=f"key {key} and {hmac_secret}")
+    signing, token = webhooks.new_secret(), "ghp_0123abcDEF"
+    log.info("one more", text=f"signed by {signing}, sent with {token}")
     log.info("two", url="postgresql://user:hunter2@host/db")
     try:
         raise RuntimeError(f"bad {key} at postgresql://user:hunter2@host/db")
@@ -118,7 +120,7 @@ def test_secrets_never_reach_the_log(
         log.exception("three")
     logging.getLogger("x").error("refused %s", key)
     written = capsys.readouterr().err
-    for secret in ("plain", key.secret, hmac_secret, "hunter2"):
+    for secret in ("plain", key.secret, hmac_secret, signing, token, "hunter2"):
         assert secret not in written
     assert written.count("[redacted]") >= 5
 
