@@ -215,4 +215,4 @@ async def test_the_guard_sees_who_reads_too_much(
     greedy = Query("overview", "greedy", "stat", text, "table")
     long = Range.ending(datetime.now(UTC), days=90)
     assert len((await touched(grafana, chunks, greedy, long, ""))["metric_samples"]) >= 6
-    assert len((await touched(grafana, chunks, greedy, Range.ending(long.until, hours=1), ""))) <= 2
+    assert len(await touched(grafana, chunks, greedy, Range.ending(long.until, hours=1), "")) <= 2
