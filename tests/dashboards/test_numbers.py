@@ -164,11 +164,10 @@ async def touched(
 
 async def read_chunks(conn: Connection) -> dict[str, str]:
     """Chunks by name: their hypertable."""
-    return dict(
-        await conn.fetch(
-            "SELECT chunk_name::text, hypertable_name::text FROM timescaledb_information.chunks"
-        )
+    rows = await conn.fetch(
+        "SELECT chunk_name::text, hypertable_name::text FROM timescaledb_information.chunks"
     )
+    return {row["chunk_name"]: row["hypertable_name"] for row in rows}
 
 
 @pytest.fixture(scope="module")
