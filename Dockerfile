@@ -10,6 +10,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY analytics analytics
 COPY api api
 COPY core core
+COPY dashboards dashboards
 COPY demo demo
 COPY ingest ingest
 COPY scheduler scheduler

@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 HEAVY := $(VENV)/.heavy
-CODE := analytics api core demo ingest scheduler sql seqpulse_gate.py
+CODE := analytics api core dashboards demo ingest scheduler sql seqpulse_gate.py
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test test-all java check lint format schema run bench lock clean
+.PHONY: help setup demo test test-all java check lint format schema dashboards run bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ format: $(STAMP) ## rewrite the code in the house format
 
 schema: $(STAMP) ## write sql/schema.sql anew, after a new migration
 	@$(BIN)/python -P -m sql.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
+
+dashboards: $(STAMP) ## write dashboards/grafana/*.json anew, after a change of a board
+	@$(BIN)/python -P -m dashboards.build
 
 run: $(STAMP) ## run SeqPulse on this machine: database, API and worker
 	@$(BIN)/seqpulse up

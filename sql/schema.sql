@@ -673,6 +673,18 @@ CREATE OR REPLACE FUNCTION report.quantile_of(sketch integer[], metric text, q d
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE summed.bin WHEN 0 THEN (0)::double precision ELSE (((2)::double precision / (2.04)::double precision) * ((1.04)::double precision ^ ((summed.bin - 2048))::double precision)) END AS "case" FROM (SELECT bins.bin, sum(bins.n) OVER (ORDER BY bins.bin) AS up_to, sum(bins.n) OVER () AS total FROM (SELECT ((element.element >> 16) & 4095) AS bin, (element.element & 65535) AS n FROM unnest(quantile_of.sketch) element(element) WHERE ((element.element >> 28) = (array_position(ARRAY['requests_per_sec'::text, 'latency_p95'::text, 'error_rate'::text, 'cpu_usage'::text, 'memory_usage'::text], quantile_of.metric) - 1))) bins) summed WHERE ((summed.up_to)::double precision >= ceil((quantile_of.q * (summed.total)::double precision))) ORDER BY summed.bin LIMIT 1);
 
+CREATE OR REPLACE FUNCTION report.wilson_high(hits bigint, n bigint)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (n > 0) THEN LEAST((1)::double precision, (((((hits)::numeric + 1.9208))::double precision + ((1.96)::double precision * sqrt(((((hits)::double precision * ((n - hits))::double precision) / (n)::double precision) + (0.9604)::double precision)))) / (((n)::numeric + 3.8416))::double precision)) ELSE NULL::double precision END;
+
+CREATE OR REPLACE FUNCTION report.wilson_low(hits bigint, n bigint)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (n > 0) THEN GREATEST((0)::double precision, (((((hits)::numeric + 1.9208))::double precision - ((1.96)::double precision * sqrt(((((hits)::double precision * ((n - hits))::double precision) / (n)::double precision) + (0.9604)::double precision)))) / (((n)::numeric + 3.8416))::double precision)) ELSE NULL::double precision END;
+
 CREATE OR REPLACE FUNCTION public.sketch_value(metric integer, value double precision)
  RETURNS integer
  LANGUAGE sql
@@ -972,6 +984,14 @@ CREATE VIEW report.policy_accuracy AS
              JOIN projects p ON ((p.id = d.project_id)))) labelled
   GROUP BY GROUPING SETS ((policy, policy_digest, live, project), (policy, policy_digest, live));
 
+CREATE VIEW report.projects AS
+ SELECT id AS project_id,
+    name AS project,
+    plan,
+    post_slots,
+    created_at
+   FROM projects;
+
 CREATE VIEW report.samples_1h AS
  SELECT b.bucket_at,
     b.project_id,
@@ -1206,6 +1226,28 @@ CREATE VIEW report.service_status AS
           WHERE ((o.project_id = s.project_id) AND (o.env = s.env))
           ORDER BY o.triggered_at DESC
          LIMIT 1) d ON (true));
+
+CREATE VIEW report.services AS
+ SELECT s.project_id,
+    p.name AS project,
+    s.env,
+    p.plan,
+    p.post_slots,
+    t.source,
+    t.health,
+    t.failures,
+    t.last_code,
+    t.rests_until,
+    t.updated_at AS target_updated_at
+   FROM ((( SELECT targets.project_id,
+            targets.env
+           FROM targets
+        UNION
+         SELECT deployments.project_id,
+            deployments.env
+           FROM deployments) s
+     JOIN projects p ON ((p.id = s.project_id)))
+     LEFT JOIN report.targets t ON (((t.project_id = s.project_id) AND (t.env = s.env))));
 
 CREATE VIEW report.shadow_verdicts AS
  SELECT s.deployment_id,
@@ -1559,6 +1601,12 @@ COMMENT ON COLUMN report.policy_accuracy.project IS 'Null: all projects together
 COMMENT ON COLUMN report.policy_accuracy.alarms IS 'Conclusive verdicts other than ok';
 COMMENT ON COLUMN report.policy_accuracy.precision_ratio IS 'Share of alarms that were harmful, 0..1; unlabelled alarms are in no count';
 COMMENT ON COLUMN report.policy_accuracy.recall_ratio IS 'Share of harmful ones with an alarm, 0..1';
+COMMENT ON VIEW report.projects IS 'Every project and its limits';
+COMMENT ON COLUMN report.projects.project_id IS 'Id of the project';
+COMMENT ON COLUMN report.projects.project IS 'Name of the project';
+COMMENT ON COLUMN report.projects.plan IS 'free or pro';
+COMMENT ON COLUMN report.projects.post_slots IS 'Length of the post window, in slots';
+COMMENT ON COLUMN report.projects.created_at IS 'When it was made';
 COMMENT ON VIEW report.samples_1h IS 'An hour of a service per row; filter on bucket_at';
 COMMENT ON COLUMN report.samples_1h.coverage_ratio IS 'Share of the slots with a sample, 0..1';
 COMMENT ON VIEW report.samples_5m IS 'Five minutes of a service per row; filter on bucket_at';
@@ -1570,6 +1618,18 @@ COMMENT ON COLUMN report.scheduler_health.overdue IS 'Pending jobs whose time ha
 COMMENT ON COLUMN report.scheduler_health.struggling IS 'Live jobs that failed at least three times: one that is never given up wants a look';
 COMMENT ON VIEW report.service_status IS 'One row per service: its last sample and its last deployment';
 COMMENT ON COLUMN report.service_status.health IS 'Of its target; null: it pushes its samples';
+COMMENT ON VIEW report.services IS 'One row per service: its limits and its target';
+COMMENT ON COLUMN report.services.project_id IS 'Id of the project';
+COMMENT ON COLUMN report.services.project IS 'Name of the project';
+COMMENT ON COLUMN report.services.env IS 'Environment of the service';
+COMMENT ON COLUMN report.services.plan IS 'free or pro';
+COMMENT ON COLUMN report.services.post_slots IS 'Length of the post window, in slots';
+COMMENT ON COLUMN report.services.source IS 'How its target is read; null: it pushes its samples';
+COMMENT ON COLUMN report.services.health IS 'fine, failing or resting; null: it pushes its samples';
+COMMENT ON COLUMN report.services.failures IS 'Reads of the target that failed in a row';
+COMMENT ON COLUMN report.services.last_code IS 'Why the last read failed, see docs/errors.md';
+COMMENT ON COLUMN report.services.rests_until IS 'Until when its baseline pauses; null: it does not';
+COMMENT ON COLUMN report.services.target_updated_at IS 'When its target was last changed';
 COMMENT ON VIEW report.shadow_verdicts IS 'What shadow policies said, beside the live verdict';
 COMMENT ON VIEW report.slots IS 'Every slot there was, collected or missed; filter on slot_at';
 COMMENT ON COLUMN report.slots.present IS 'Whether it has a sample';

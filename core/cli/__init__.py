@@ -11,6 +11,7 @@ from core.cli import (
     archive,
     backup,
     channels,
+    dashboards,
     db,
     demo,
     gate,
@@ -41,6 +42,7 @@ db.app.command("dump")(backup.dump)
 db.app.command("restore")(backup.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(archive.app, name="archive")
+app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(projects.app, name="projects")
 app.add_typer(channels.app, name="channels")
 app.add_typer(jobs.app, name="jobs")

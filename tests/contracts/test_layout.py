@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("analytics", "api", "core", "demo", "ingest", "scheduler", "sql")
+ROOMS = ("analytics", "api", "core", "dashboards", "demo", "ingest", "scheduler", "sql")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 

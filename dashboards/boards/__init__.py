@@ -1,0 +1,1 @@
+"""One module per board: its panels, what each means, and in which order they are read."""
