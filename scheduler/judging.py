@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, Final
 from uuid import UUID
@@ -119,8 +119,33 @@ async def judge(
             outcomes[UUID(each)] = Outcome(Status.COMPLETED) if settled else _unsettled()
         ready = material.settled()
         if not ready.deployments.is_empty():
-            await _decide(conn, policies, ready)
+            for unsure in await _decide(conn, policies, ready):
+                await _extend(conn, unsure)
     return outcomes
+
+
+async def judge_past(
+    pool: Pool, policies: Policies, baseline_seconds: float, ids: Sequence[UUID]
+) -> list[UUID]:
+    """Judge deployments of the past as if it were the moment after their last post slot.
+
+    Nothing is extended: that is for the caller, who knows what the further slots would have seen.
+
+    Args:
+        pool: Connections.
+        policies: Who judges.
+        baseline_seconds: Length of the baseline window.
+        ids: Finished deployments, no two of one service: they must not be news to each other.
+
+    Returns:
+        Those whose window the live judge would have extended; they have no verdict yet.
+    """
+    async with pool.acquire() as conn:
+        material = await stored.load(conn, ids, baseline_seconds)
+        length = pl.duration(microseconds=(pl.col("post_slots") - 1) * pl.col("slot_seconds") * 1e6)
+        as_of = pl.col("finished_at") + length + pl.duration(seconds=1)
+        then = material.deployments.with_columns(as_of=as_of)
+        return await _decide(conn, policies, replace(material, deployments=then))
 
 
 def _unsettled() -> Outcome:
@@ -132,7 +157,8 @@ def _unsettled() -> Outcome:
     )
 
 
-async def _decide(conn: Connection, policies: Policies, material: Material) -> None:
+async def _decide(conn: Connection, policies: Policies, material: Material) -> list[UUID]:
+    """Store what is final; return the deployments that want a longer window first."""
     # In a thread: judging many takes long enough for the worker's loop to notice.
     cases = await asyncio.to_thread(prepare, material)
     judgements = await asyncio.to_thread(cases.judge, policies.live)
@@ -143,9 +169,9 @@ async def _decide(conn: Connection, policies: Policies, material: Material) -> N
         await _save(conn, policies.live, material.deployments.filter(final), live)
         for shadow in policies.shadows:
             await _save_shadow(conn, shadow, cases, final)
-    for said, is_final in zip(judgements, final, strict=True):
-        if not is_final:
-            await _extend(conn, said.deployment_id)
+    return [
+        said.deployment_id for said, is_final in zip(judgements, final, strict=True) if not is_final
+    ]
 
 
 def _is_blind(judgement: Judgement) -> bool:

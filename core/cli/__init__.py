@@ -16,6 +16,7 @@ from core.cli import (
     history,
     jobs,
     judge,
+    past,
     projects,
     replay,
     roles,
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+demo.app.command("history")(past.run)
 db.app.command("roles")(roles.run)
 db.app.command("team")(roles.team)
 db.app.command("dump")(backup.dump)
@@ -51,7 +53,7 @@ app.command("migrate")(serve.migrate)
 app.command("judge")(judge.run)
 app.command("replay")(replay.run)
 app.command("search")(search.run)
-app.command("demo")(demo.run)
+app.add_typer(demo.app, name="demo")
 app.command("gate", context_settings=gate.ITS_OWN, add_help_option=False)(gate.run)
 
 
