@@ -81,6 +81,9 @@ lock: $(STAMP) ## resolve the dependencies anew (needs `uv`)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --no-header --upgrade --constraint requirements.lock \
 	  --group heavy -o requirements-heavy.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header --constraint requirements.lock \
+	  --group image pyproject.toml -o requirements-image.lock
 
 clean: ## remove .venv and every cache of this folder
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov

@@ -318,7 +318,7 @@ def line(text: object) -> str:
 
 def mark_up(text: object) -> str:
     """Return text from outside such that Markdown shows it as it is."""
-    return re.sub(r"([^\w\s,.%/;()']|_)", lambda found: f"&#{ord(found[1])};", line(text))
+    return re.sub(r"[^\w\s,.%/;()']|_|^\d", lambda found: f"&#{ord(found[0])};", line(text))
 
 
 def quote(text: object) -> str:
@@ -544,10 +544,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         server = check(options)
+        say(f"at most {options.timeout:g} s for the verdict on {options.deployment}")
         result = wait(server, options, say)
         look_closer(server, options, result)
     except GateError as error:
         result = Result(error.code, f"no verdict: {error}")
+    except KeyboardInterrupt:
+        return 130
     tell(result, options)
     return 0 if options.advisory else int(result.code)
 

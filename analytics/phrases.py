@@ -104,8 +104,8 @@ def _number(shown: float) -> str:
     return f"{shown:.0f}" if 999.5 <= abs(shown) < 1e6 else f"{shown:.3g}"
 
 
-def _effect(metric: Metric, effect: float) -> str:
-    """A change in people's eyes: lost traffic is negative, errors are counted in points."""
+def change(metric: Metric, effect: float) -> str:
+    """Return an effect in people's eyes: lost traffic is negative, errors are points."""
     # Rounded: what binary arithmetic leaves is no change. Plus zero: that is "0", never "-0".
     signed = round(-effect if metric is Metric.REQUESTS_PER_SEC else effect, ROUNDING) + 0.0
     if metric is Metric.ERROR_RATE:
@@ -116,20 +116,20 @@ def _effect(metric: Metric, effect: float) -> str:
 def _change(evidence: Evidence) -> str:
     if evidence.effect is None:
         return ""
-    change = _effect(evidence.metric, evidence.effect)
+    size = change(evidence.metric, evidence.effect)
     if evidence.effect_low is None or evidence.effect_high is None:
-        return f" ({change})"
+        return f" ({size})"
     ends = (evidence.effect_low, evidence.effect_high)
     low, high = sorted(ends, reverse=evidence.metric is Metric.REQUESTS_PER_SEC)
-    between = f"{_effect(evidence.metric, low)} to {_effect(evidence.metric, high)}"
-    return f" ({change}, 95 % interval {between})"
+    between = f"{change(evidence.metric, low)} to {change(evidence.metric, high)}"
+    return f" ({size}, 95 % interval {between})"
 
 
 def _detectable(evidence: Evidence) -> str:
     name = NAMES[evidence.metric][0]
     if evidence.smallest_detectable_effect is None:
         return f"{name} unknown"
-    return f"{name} {_effect(evidence.metric, evidence.smallest_detectable_effect)}"
+    return f"{name} {change(evidence.metric, evidence.smallest_detectable_effect)}"
 
 
 def _time_to_limit(memory: Evidence | None) -> str:

@@ -196,3 +196,13 @@ def find(name: str) -> Policy[Any]:
         return POLICIES[name]
     except KeyError:
         raise InvalidInputError(f"policy: not one of {', '.join(sorted(POLICIES))}") from None
+
+
+def choose(chosen: str) -> Policy[Any]:
+    """Return the shipped policy of this name, or the one in this `.toml` or `.json` file.
+
+    Raises:
+        InvalidInputError: There is none, or the file is no policy.
+    """
+    path = Path(chosen)
+    return load(path) if path.suffix in (".toml", ".json") else find(chosen)

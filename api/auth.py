@@ -13,6 +13,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader, HTTPBearer
+from structlog.contextvars import bind_contextvars
 
 from api.limits import Limit
 from api.problems import Kind, ProblemError
@@ -65,6 +66,7 @@ class Guard:
         """
         state: State = request.app.state.seqpulse
         caller = await self._identify(request, state)
+        bind_contextvars(project_id=caller.project.id)
         count(request, state, caller.key_id or OPERATOR, self._limit)
         if caller.key_id is not None:
             state.uses.note(caller.key_id)
@@ -89,6 +91,7 @@ class Guard:
             )
         if not api_key:
             raise _unknown("the header X-API-Key is missing", "ApiKey")
+        state.lookout.require_database()
         async with state.pool.acquire(timeout=5) as conn:
             caller = await callers.authenticate(conn, state.vault, api_key)
         if caller is None:

@@ -1,4 +1,4 @@
-"""Trigger and finish, the two calls of CI, and the lookup of a deployment."""
+"""Trigger and finish, the two calls of CI."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Header, Request
 from fastapi.exceptions import RequestValidationError
+from structlog.contextvars import bind_contextvars
 
-from api.auth import CiDep, ProjectDep
+from api.auth import CiDep
 from api.idempotency import read_key
 from api.problems import Kind, ProblemError
 from api.routes import Route
 from api.schemas import (
-    DeploymentAnswer,
     FinishAnswer,
     FinishBody,
     HeaderKey,
@@ -26,7 +26,7 @@ from core.codes import SourceKind
 from core.errors import NotFoundError
 from core.types import Deployment, Project
 from scheduler import baseline, plan, queue
-from sql import deployments, samples, targets, verdicts
+from sql import deployments, samples, targets
 from sql.deployments import Begin
 
 log = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ async def trigger(
             idempotency_key=_idempotency_key(body.idempotency_key, header_key) or read_key(request),
             abandoned_seconds=state.settings.abandoned_seconds,
         )
+        bind_contextvars(deployment_id=deployment.id)
         if begin is not Begin.EXISTING:
             source = await _watch(conn, deployment, body.metrics_endpoint, state)
             jobs = [plan.pre_job(deployment, state.settings.slot_seconds)]
@@ -76,7 +77,7 @@ async def trigger(
             else "nothing was created"
         )
         return TriggerAnswer(deployment_id=deployment.id, status="existing", message=message)
-    log.info("deployment_triggered", deployment_id=deployment.id, project_id=project.id)
+    log.info("deployment_triggered")
     return TriggerAnswer(
         deployment_id=deployment.id,
         status="created",
@@ -95,6 +96,7 @@ async def finish(
     """
     project = caller.project
     deployment_id = _parse_id(body.deployment_id)
+    bind_contextvars(deployment_id=deployment_id)
     async with conn.transaction():
         deployment = deployment_id and await deployments.mark_finished(
             conn,
@@ -112,21 +114,13 @@ async def finish(
         jobs = [*plan.post_jobs(deployment, pushed=pushed), plan.profile_job(deployment)]
         await queue.enqueue(conn, jobs)
     state.waker.wake()
-    log.info("deployment_finished", deployment_id=deployment.id, project_id=project.id)
+    log.info("deployment_finished", result=body.result, post_slots=project.post_slots)
     minutes = project.post_slots * state.settings.slot_seconds / 60
     return FinishAnswer(
         status="accepted",
         message=f"observing {project.post_slots} slots; verdict in about {minutes:.3g} min at "
         f"/deployments/{deployment.id}/verdict",
     )
-
-
-@router.get("/{deployment_id}")
-async def show(deployment_id: UUID, project: ProjectDep, conn: ConnectionDep) -> DeploymentAnswer:
-    """Return a deployment of the caller's project."""
-    deployment = await deployments.find(conn, deployment_id, project.id)
-    judgement = await verdicts.find(conn, deployment_id)
-    return _answer(deployment, None if judgement is None else judgement.verdict)
 
 
 async def _require_samples(conn: ConnectionDep, project: Project, env: str) -> None:
@@ -166,25 +160,6 @@ async def _watch(
         endpoint,
         first_at=deployment.triggered_at,
         interval_seconds=interval,
-    )
-
-
-def _answer(deployment: Deployment, verdict: str | None) -> DeploymentAnswer:
-    return DeploymentAnswer.model_validate(
-        {
-            "id": deployment.id,
-            "env": deployment.env,
-            "branch": deployment.branch,
-            "state": deployment.state,
-            "result": deployment.result,
-            "triggered_at": deployment.triggered_at,
-            "finished_at": deployment.finished_at,
-            "analyzed_at": deployment.analyzed_at,
-            "post_slots": deployment.post_slots,
-            "slot_seconds": deployment.slot_seconds,
-            "extended_at": deployment.extended_at,
-            "verdict": verdict,
-        }
     )
 
 

@@ -33,6 +33,10 @@ Label = Annotated[
 class KeyBody(Body):
     """A key to be made."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"scope": "read", "label": "Grafana"}]}
+    )
+
     scope: Scope = Scope.CI
     label: Label = Field("", description="what it is for", examples=["GitHub Actions"])
     expires_at: Annotated[AwareDatetime, FutureDatetime] | None = Field(

@@ -38,7 +38,6 @@ class Kind(Enum):
     FORBIDDEN = (403, "forbidden", "Forbidden")
     NOT_FOUND = (404, "not-found", "Not Found")
     METHOD_NOT_ALLOWED = (405, "method-not-allowed", "Method Not Allowed")
-    NOT_ACCEPTABLE = (406, "not-acceptable", "Not Acceptable")
     REQUEST_TIMEOUT = (408, "request-timeout", "Request Timeout")
     CONFLICT = (409, "conflict", "Conflict")
     IN_FLIGHT = (409, "in-flight", "A Call With This Key Is Under Way")

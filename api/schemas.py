@@ -6,7 +6,15 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StringConstraints,
+)
 
 from core.errors import InvalidInputError
 from core.judgement import Direction, Pattern
@@ -57,8 +65,19 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+def _example(**members: JsonValue) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [members]})
+
+
 class TriggerBody(Body):
     """CI is about to deploy."""
+
+    model_config = _example(
+        env="prod",
+        metrics_endpoint="https://shop.example/seqpulse-metrics",
+        idempotency_key="run-4711",
+        branch="main",
+    )
 
     env: EnvName = "prod"
     metrics_endpoint: Endpoint | None = Field(
@@ -80,6 +99,8 @@ class TriggerAnswer(BaseModel):
 
 class FinishBody(Body):
     """CI has deployed."""
+
+    model_config = _example(deployment_id="01a22f13-e897-75c3-9e19-768808a20f4c", result="success")
 
     deployment_id: Annotated[str, Line]
     result: DeploymentResult
@@ -174,13 +195,16 @@ class VerdictAnswer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     deployment_id: UUID
+    revision: int = Field(description="from 1 on; one more each time it is judged again")
     verdict: Verdict
     conclusive: bool
     reason_code: str
     confidence: float
     coverage_ratio: float
     policy: str
+    policy_digest: str | None
     as_of: datetime
+    created_at: datetime
     quality_ratio: float
     penalties: list[str]
     confounders: list[UUID]
@@ -214,10 +238,14 @@ class ProjectHintAnswer(BaseModel):
 class ProjectBody(Body):
     """A project to be created."""
 
+    model_config = _example(name="shop", plan="pro", hmac=True)
+
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     plan: Literal["free", "pro"] = "free"
-    post_slots: int | None = Field(None, description="5 or 15 slots; None: the plan's default")
-    hmac: bool = Field(default=False, description="sign reads of the target with a new secret")
+    post_slots: Literal[5, 15] | None = Field(None, description="None: as the plan has it")
+    hmac: StrictBool = Field(
+        default=False, description="sign reads of the target with a new secret"
+    )
     env: EnvName = "prod"
     metrics_endpoint: Endpoint | None = Field(
         None, description="start collecting the baseline now instead of at the first trigger"

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.database import DATABASE_ERRORS, Connection, Pool
 from core.types import Reading
@@ -116,33 +115,6 @@ class Traffic:
         if now - self._looks[-1][0] >= 1:
             self._looks.append((now, used))
         return min(1.0, (used - used_then) / max(now - since, 0.001))
-
-
-class CountRequests:
-    """ASGI middleware: every request counts, except those for the numbers themselves."""
-
-    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
-        self._app = app
-        self._traffic = traffic
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and count it when it is answered."""
-        if scope["type"] != "http" or scope["path"] == PATH:
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        status = 500
-
-        async def note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, note)
-        finally:
-            self._traffic.count(time.perf_counter() - began, error=status >= 500)
 
 
 def classify(milliseconds: float) -> int:

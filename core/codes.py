@@ -1,4 +1,4 @@
-"""Fixed sets of words that are stored: how a target is asked, and why a slot was missed."""
+"""Fixed sets of words that are stored: how targets are asked, why slots are missed, who is told."""
 
 from __future__ import annotations
 
@@ -46,3 +46,19 @@ class SourceKind(StrEnum):
 
     SEQPULSE = "seqpulse"
     PROMETHEUS = "prometheus"
+
+
+class ChannelKind(StrEnum):
+    """How somebody is told of a verdict."""
+
+    WEBHOOK = "webhook"  # signed JSON
+    SLACK = "slack"  # a message with blocks, also for what understands those of Slack
+    GITHUB = "github"  # a deployment status
+
+
+class DeliveryStatus(StrEnum):
+    """What became of one message to one channel."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # nobody tries any more

@@ -5,14 +5,18 @@ Every query function takes the connection as an argument; nothing here knows a t
 
 from __future__ import annotations
 
+import time
 from typing import Final, TypeAlias
 
 import asyncpg
+import structlog
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
 from core.errors import DatabaseError
 from core.logs import redact
+
+log = structlog.get_logger(__name__)
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -27,6 +31,37 @@ DATABASE_ERRORS: Final = (
     asyncpg.InternalClientError,
 )
 """What a statement may raise when the server refuses it, or is gone."""
+
+
+class Contact:
+    """Whether somebody can reach the database: what changes is logged, and only what changes."""
+
+    def __init__(self, who: str) -> None:
+        """Start with nothing known to be wrong.
+
+        Args:
+            who: Whose contact it is, for the log.
+        """
+        self._who = who
+        self._lost_at: float | None = None
+
+    @property
+    def lost_seconds(self) -> float:
+        """For how long it has been lost; 0 while it is not."""
+        return 0.0 if self._lost_at is None else time.monotonic() - self._lost_at
+
+    def lose(self, error: BaseException) -> None:
+        """Note that the database could not be reached."""
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            reason = redact(str(error)) or type(error).__name__
+            log.warning("database_lost", who=self._who, error=reason)
+
+    def keep(self) -> None:
+        """Note that the database was reached."""
+        if self._lost_at is not None:
+            log.info("database_back", who=self._who, after_seconds=round(self.lost_seconds, 1))
+            self._lost_at = None
 
 
 async def _prepare(connection: Connection) -> None:
@@ -74,12 +109,18 @@ async def connect(
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseError(unreachable(url, error)) from None
-    await _prepare(connection)
+    try:
+        await _prepare(connection)
+    except BaseException:  # whoever lost patience, too
+        connection.terminate()
+        raise
     return connection
 
 
-async def create_pool(url: str, size: int, *, application: str = APPLICATION_NAME) -> Pool:
-    """Open a pool of at most `size` connections.
+async def create_pool(
+    url: str, size: int, *, application: str = APPLICATION_NAME, command_timeout: float = 60
+) -> Pool:
+    """Open a pool of at most `size` connections; a statement may take `command_timeout` seconds.
 
     Raises:
         DatabaseError: The server cannot be reached or refuses us; the text carries no password.
@@ -93,7 +134,7 @@ async def create_pool(url: str, size: int, *, application: str = APPLICATION_NAM
             reset=_leave,
             server_settings=_settings(application),
             timeout=10,
-            command_timeout=60,
+            command_timeout=command_timeout,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseError(unreachable(url, error)) from None

@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -19,6 +20,7 @@ from core.errors import SettingsError
 from core.secrets import MIN_MASTER_KEY_LENGTH, Vault
 
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9._~:\[\]-]+(/[A-Za-z0-9._~%-]+)*/?")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -39,6 +41,9 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = Field(None, description="postgresql://… of a TimescaleDB")
+    analyst_url: SecretStr | None = Field(
+        None, description="what `seqpulse sql` asks, as seqpulse_analyst; unset: the database"
+    )
     data_dir: Path = Field(
         default_factory=lambda: _home("/var/lib/seqpulse", "XDG_DATA_HOME", ".local/share"),
         description="where the private database and the generated secrets live",
@@ -63,9 +68,20 @@ class Settings(BaseSettings):
     ds_metrics_secret: SecretStr | None = Field(
         None, min_length=16, description="signs reads of the API's own /ds-metrics"
     )
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="bearer token that /metrics wants"
+    )
 
     api_host: str = Field("127.0.0.1", description="address the API listens on")
     api_port: int = Field(8080, ge=0, le=65_535, description="port the API listens on, 0: any")
+    public_url: str | None = Field(
+        None, description="where people and receivers reach the API, for links to it"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address a worker tells its metrics on")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="port a worker tells its metrics on, 0: any; None: off"
+    )
+    access_log: bool = Field(True, description="whether the API logs every request")
     body_seconds: Seconds = Field(
         10, le=600, description="time a request body may take; three times that for a push"
     )
@@ -121,6 +137,15 @@ class Settings(BaseSettings):
         50, gt=0, le=100_000, description="reads of one host by all workers together"
     )
 
+    notify_timeout_seconds: Seconds = Field(10, description="total time to tell one receiver")
+    notify_retry_seconds: Annotated[tuple[Seconds, ...], NoDecode] = Field(
+        (5, 30, 120, 600, 1800, 7200, 18_000, 18_000, 18_000, 18_000),
+        description="pauses before the next attempts to tell one receiver, comma-separated",
+    )
+    github_api_url: str = Field(
+        "https://api.github.com", description="API of GitHub, or of a GitHub Enterprise Server"
+    )
+
     keep_samples_days: int = Field(30, ge=8, le=36_500, description="samples and missed slots")
     keep_samples_5m_days: int = Field(180, ge=8, le=36_500, description="five-minute rollup")
     keep_samples_1h_days: int = Field(1826, ge=8, le=36_500, description="hourly rollup")
@@ -132,6 +157,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "collect_retry_seconds",
+        "notify_retry_seconds",
         "shadow_policies",
         "target_allow",
         "target_hosts",
@@ -170,6 +196,13 @@ class Settings(BaseSettings):
             if len(ends) < 2 or not ends[0] <= ends[1] <= 65_535:
                 raise ValueError("must be ports like 443 or 8000-9000")
         return value
+
+    @field_validator("public_url", "github_api_url")
+    @classmethod
+    def _base(cls, value: str | None) -> str | None:
+        if value is not None and not _BASE_URL.fullmatch(value):
+            raise ValueError("must be like https://seqpulse.example.com, without ? and #")
+        return value and value.rstrip("/")
 
     @field_validator("secret_key", "secret_key_previous", mode="before")
     @classmethod
@@ -217,6 +250,15 @@ class Settings(BaseSettings):
                 "(make one: openssl rand -hex 32) and keep it with your backups"
             )
         return keys.read_or_create(self.own_key_file)
+
+    def hidden(self) -> list[str]:
+        """Return every secret among the settings, for the log to leave out."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        plain = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        if self.database_url is not None:
+            password = urlsplit(self.database_url.get_secret_value()).password or ""
+            plain += [password, unquote(password)]
+        return [each for each in plain if each]
 
     @property
     def own_key_file(self) -> Path:

@@ -88,30 +88,34 @@ def parse_rules(
 
 
 @lru_cache(maxsize=4096)
-def check_url(text: str) -> httpx.URL:
-    """Return the endpoint as a URL if it is one we would ever read; no DNS is asked.
+def check_url(text: str, what: str = "the metrics endpoint") -> httpx.URL:
+    """Return a text as a URL if it is one we would ever ask; no DNS is asked.
+
+    Args:
+        text: From outside.
+        what: What it is, for whoever gave it.
 
     Raises:
-        InvalidInputError: It is not; the text says why and never repeats the endpoint.
+        InvalidInputError: It is not; the text says why and never repeats what was given.
     """
     if len(text) > MAX_URL_LENGTH:
-        raise _refused(f"is longer than {MAX_URL_LENGTH} characters")
+        raise _refused(what, f"is longer than {MAX_URL_LENGTH} characters")
     if not text.isprintable() or " " in text:
-        raise _refused("contains whitespace or control characters")
+        raise _refused(what, "contains whitespace or control characters")
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
-        raise _refused("is not a URL") from None
+        raise _refused(what, "is not a URL") from None
     if url.scheme not in ("http", "https"):
-        raise _refused("must start with http:// or https://")
+        raise _refused(what, "must start with http:// or https://")
     if url.userinfo:
-        raise _refused("must not contain a user name or password")
+        raise _refused(what, "must not contain a user name or password")
     if "#" in text:
-        raise _refused("must not contain a fragment (#)")
+        raise _refused(what, "must not contain a fragment (#)")
     if url.port is not None and not 1 <= url.port <= 65_535:
-        raise _refused("has a port outside 1..65535")
+        raise _refused(what, "has a port outside 1..65535")
     if not _is_host(host_of(url)):
-        raise _refused("must name its host: a DNS name, or an IP address in its usual form")
+        raise _refused(what, "must name its host: a DNS name, or an IP address in its usual form")
     return url
 
 
@@ -187,5 +191,5 @@ def _forbidden(detail: str) -> CollectError:
     return CollectError(CollectCode.FORBIDDEN_TARGET, detail, permanent=True)
 
 
-def _refused(problem: str) -> InvalidInputError:
-    return InvalidInputError(f"the metrics endpoint {problem}")
+def _refused(what: str, problem: str) -> InvalidInputError:
+    return InvalidInputError(f"{what} {problem}")

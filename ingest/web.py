@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -117,12 +117,31 @@ class Web:
                 encoding, or too much.
             httpx.HTTPError: No complete answer came.
         """
-        url = route.url.copy_with(raw_path=path.encode("ascii")) if path else route.url
-        sent = _plain_headers(url, form) | dict(headers)
-        response = await self._send_to_first(route.addresses, url, sent, form)
-        try:
+        media_type = {} if form is None else {"Content-Type": FORM}
+        async with self.answer(route, media_type | dict(headers), path=path, body=form) as response:
             check_status(response, datetime.now(UTC))
             return await read_body(response, max_bytes)
+
+    @asynccontextmanager
+    async def answer(
+        self, route: Route, headers: Mapping[str, str], *, path: str = "", body: bytes | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """Send one request and lend the head of its answer; the body is still to be read.
+
+        Args:
+            route: Where to.
+            headers: Beside those every request has.
+            path: Replaces path and query of the URL, percent-encoded.
+            body: Sent by POST; None: GET.
+
+        Raises:
+            httpx.HTTPError: No answer came.
+        """
+        url = route.url.copy_with(raw_path=path.encode("ascii")) if path else route.url
+        sent = _plain_headers(url, body) | dict(headers)
+        response = await self._send_to_first(route.addresses, url, sent, body)
+        try:
+            yield response
         finally:
             await response.aclose()
 
@@ -131,36 +150,36 @@ class Web:
         addresses: tuple[guard.Address, ...],
         url: httpx.URL,
         headers: Mapping[str, str],
-        form: bytes | None,
+        body: bytes | None,
     ) -> httpx.Response:
         """Send the request to the first address that accepts a connection."""
         *others, last = addresses
         for address in others:
             with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                return await self._send(address, url, headers, form, CONNECT_SECONDS)
-        return await self._send(last, url, headers, form)
+                return await self._send(address, url, headers, body, CONNECT_SECONDS)
+        return await self._send(last, url, headers, body)
 
     async def _send(
         self,
         address: guard.Address,
         url: httpx.URL,
         headers: Mapping[str, str],
-        form: bytes | None,
+        body: bytes | None,
         connect_seconds: float | None = None,
     ) -> httpx.Response:
         """Send the request to one address; TLS is still verified for the name."""
         name = guard.host_of(url).removesuffix(".")  # as certificates spell it
         request = httpx.Request(
-            "GET" if form is None else "POST",
+            "GET" if body is None else "POST",
             url.copy_with(host=str(address)),
             headers=headers,
-            content=form,
+            content=body,
             extensions={"sni_hostname": name, "timeout": {"connect": connect_seconds}},
         )
         return await self._transport.handle_async_request(request)
 
 
-def _plain_headers(url: httpx.URL, form: bytes | None) -> dict[str, str]:
+def _plain_headers(url: httpx.URL, body: bytes | None) -> dict[str, str]:
     headers = {
         "Host": url.netloc.decode("ascii"),
         "User-Agent": "seqpulse-server",
@@ -168,8 +187,8 @@ def _plain_headers(url: httpx.URL, form: bytes | None) -> dict[str, str]:
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
-    if form is not None:
-        headers |= {"Content-Type": FORM, "Content-Length": str(len(form))}
+    if body is not None:
+        headers["Content-Length"] = str(len(body))
     return headers
 
 

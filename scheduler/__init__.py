@@ -3,8 +3,9 @@
 `jobs` are the nouns, `plan` says which jobs a deployment needs (pure), `queue` moves their rows,
 `session` is a worker's connection and lock, `worker` the loop, `upkeep` looks after dead workers,
 `waker` wakes living ones, `tasks` maps a kind to its handler, `retry` says when to try again
-(pure), `baseline` makes a target be collected for ever, `pushed` fills slots without a target,
-`removal` deletes projects. The argument: docs/scheduler.md.
+(pure), `notifying` tells people (`messages`, pure, and `github`), `baseline` makes a target be
+collected for ever, `pushed` fills slots without a target, `removal` deletes projects. The argument:
+docs/scheduler.md.
 
     pending --claim--> running --settle--> completed | failed
        ^                  |

@@ -19,7 +19,7 @@ from core.database import DATABASE_ERRORS, Connection, connect
 from core.errors import ConflictError, SeqPulseError
 from core.settings import Settings
 from scheduler import upkeep
-from sql import bulk, edition, holds, kept_answers, locks, retention, roles, rollups
+from sql import bulk, deliveries, edition, holds, kept_answers, locks, retention, roles, rollups
 from sql.archive import expire
 from sql.archive.expire import Outcome
 from sql.archive.store import open_store
@@ -139,6 +139,7 @@ async def tidy(conn: Connection, now: datetime, rules: Rules) -> list[Outcome]:
         log.warning("retention_waits", reason="somebody has been writing samples for too long")
         return []
     await retention.forget_profiles(conn, now, keep)
+    await deliveries.forget(conn, now - keep.runs)
     if await edition.reconcile(conn, keep) is Edition.APACHE or keep.archived:
         await retention.drop_expired(conn, now, keep)
     if rules.archive is None:

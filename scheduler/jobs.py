@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     COLLECT = "collect"
     BACKFILL = "backfill"
     JUDGE = "judge"
+    NOTIFY = "notify"
     PROFILE = "profile"
     REMOVE_SAMPLES = "remove_samples"
 
@@ -74,6 +75,7 @@ class Job(NamedTuple):
         slot_at: When the job was first planned; retries move only `scheduled_at`.
         attempt: How often it was claimed; the fencing token of this claim.
         seconds_left: Time to the deadline by the database's clock at the claim; None: no deadline.
+        late_seconds: Time since it was due, by the same clock.
     """
 
     id: int
@@ -88,6 +90,7 @@ class Job(NamedTuple):
     scheduled_at: datetime
     attempt: int
     seconds_left: float | None
+    late_seconds: float = 0.0
 
     @property
     def slot(self) -> Slot:

@@ -6,6 +6,7 @@ Live verdicts, `seqpulse judge` and `seqpulse replay` come this way: `load`, the
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -24,9 +25,10 @@ from core.database import Connection, Pool
 from core.errors import InvalidInputError
 from core.judgement import Judgement
 from core.types import METRICS, Hint, Verdict
-from scheduler import plan, queue
+from scheduler import notifying, plan, queue
 from scheduler.jobs import Outcome, Status
 from scheduler.surroundings import look_around
+from scheduler.telemetry import Telemetry
 from sql import deployments, targets, verdicts
 from sql import windows as stored
 from sql.windows import Material
@@ -96,7 +98,11 @@ def _open(packed: bytes) -> profile.ServiceProfile | None:
 
 
 async def judge(
-    pool: Pool, policies: Policies, baseline_seconds: float, ids: Sequence[UUID]
+    pool: Pool,
+    policies: Policies,
+    baseline_seconds: float,
+    ids: Sequence[UUID],
+    telemetry: Telemetry | None = None,
 ) -> dict[UUID, Outcome]:
     """Judge deployments whose post windows are settled; store verdicts, evidence and hints.
 
@@ -108,19 +114,23 @@ async def judge(
         policies: Who judges.
         baseline_seconds: Length of the baseline window.
         ids: Deployments, distinct.
+        telemetry: Counts what is stored.
 
     Returns:
         How the job of each ends.
     """
+    telemetry = telemetry or Telemetry()
     outcomes = dict.fromkeys(ids, Outcome(Status.FAILED, last_error="the deployment is gone"))
+    began = time.perf_counter()
     async with pool.acquire() as conn:
         material = await stored.load(conn, ids, baseline_seconds)
         for settled, each in material.deployments.select("settled", "deployment_id").iter_rows():
             outcomes[UUID(each)] = Outcome(Status.COMPLETED) if settled else _unsettled()
         ready = material.settled()
         if not ready.deployments.is_empty():
-            for unsure in await _decide(conn, policies, ready):
+            for unsure in await _decide(conn, policies, ready, telemetry):
                 await _extend(conn, unsure)
+            telemetry.analysis_duration.observe(time.perf_counter() - began)
     return outcomes
 
 
@@ -145,7 +155,8 @@ async def judge_past(
         length = pl.duration(microseconds=(pl.col("post_slots") - 1) * pl.col("slot_seconds") * 1e6)
         as_of = pl.col("finished_at") + length + pl.duration(seconds=1)
         then = material.deployments.with_columns(as_of=as_of)
-        return await _decide(conn, policies, replace(material, deployments=then))
+        past = replace(material, deployments=then)
+        return await _decide(conn, policies, past, Telemetry())
 
 
 def _unsettled() -> Outcome:
@@ -157,7 +168,9 @@ def _unsettled() -> Outcome:
     )
 
 
-async def _decide(conn: Connection, policies: Policies, material: Material) -> list[UUID]:
+async def _decide(
+    conn: Connection, policies: Policies, material: Material, telemetry: Telemetry
+) -> list[UUID]:
     """Store what is final; return the deployments that want a longer window first."""
     # In a thread: judging many takes long enough for the worker's loop to notice.
     cases = await asyncio.to_thread(prepare, material)
@@ -166,7 +179,9 @@ async def _decide(conn: Connection, policies: Policies, material: Material) -> l
     final = [done or not _is_blind(said) for done, said in zip(extended, judgements, strict=True)]
     if any(final):
         live = list(compress(judgements, final))
-        await _save(conn, policies.live, material.deployments.filter(final), live)
+        theirs = material.deployments.filter(final)
+        for judgement, diagnosis in await _save(conn, policies.live, theirs, live):
+            telemetry.judge(judgement, diagnosis)
         for shadow in policies.shadows:
             await _save_shadow(conn, shadow, cases, final)
     return [
@@ -184,13 +199,17 @@ async def _save(
     policy: Policy[Any],
     theirs: pl.DataFrame,
     judgements: Sequence[Judgement],
-) -> None:
+) -> list[tuple[Judgement, tuple[Hint, ...]]]:
+    """Store verdicts and return those that are the first of their deployments."""
     around = await look_around(conn, theirs, judgements)
     judged = [(each, hints.diagnose(each, around[each.deployment_id])) for each in judgements]
-    first = await verdicts.save(conn, judged, policy.digest)
+    async with conn.transaction():
+        first = await verdicts.save(conn, judged, policy.digest)
+        await notifying.announce(conn, list(first))
     for (judgement, diagnosis), project_id in zip(judged, theirs["project_id"], strict=True):
         if judgement.deployment_id in first:
             _tell(judgement, diagnosis, project_id)
+    return [said for said in judged if said[0].deployment_id in first]
 
 
 async def _save_shadow(

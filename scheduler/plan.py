@@ -106,6 +106,28 @@ def post_jobs(deployment: Deployment, *, pushed: bool = False, first: int = 0) -
     return [*slots, judge]
 
 
+def notify_job(
+    delivery_id: UUID,
+    project_id: UUID,
+    deployment_id: UUID | None,
+    env: str,
+    scheduled_at: datetime,
+) -> NewJob:
+    """Return the job that sends one message; it knows neither where to nor what.
+
+    It has no dedupe key: a delivery is written once, and with it its job.
+    """
+    return NewJob(
+        kind=JobKind.NOTIFY,
+        priority=Priority.NOTIFY,
+        project_id=project_id,
+        env=env,
+        deployment_id=deployment_id,
+        scheduled_at=scheduled_at,
+        payload={"delivery_id": str(delivery_id)},
+    )
+
+
 def profile_job(deployment: Deployment) -> NewJob:
     """Return the job that makes a profile of the service of a finished deployment, due at once.
 

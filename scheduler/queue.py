@@ -198,4 +198,5 @@ def _job(row: asyncpg.Record) -> Job:
         row["scheduled_at"],
         row["attempt"],
         row["seconds_left"],
+        row["late_seconds"],
     )

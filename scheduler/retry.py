@@ -81,3 +81,26 @@ def rest_seconds(failures: int, interval_seconds: float) -> float:
 def own_pause(attempt: int) -> float:
     """Return how long to wait after a fault of ours: 1, 2, 4, ... s, at most a minute, for ever."""
     return min(2.0 ** min(attempt - 1, 16), OWN_PAUSE_SECONDS)
+
+
+def delivery_pause(
+    pauses: Sequence[float],
+    *,
+    attempts: int,
+    permanent: bool,
+    named_seconds: float | None,
+    chance: float,
+) -> float | None:
+    """Return how long to wait before a message is sent again, or None to give it up.
+
+    Args:
+        pauses: Seconds before the second, third, ... attempt.
+        attempts: Attempts so far, from 1.
+        permanent: Whether the same message would meet the same answer.
+        named_seconds: The pause the receiver asked for; it gets at least that.
+        chance: Uniform in 0..1; spreads the retries of many messages by +- `JITTER_RATIO`.
+    """
+    if permanent or attempts > len(pauses):
+        return None
+    pause = pauses[attempts - 1] * (1 + JITTER_RATIO * (2 * chance - 1))
+    return max(pause, (named_seconds or 0.0) * (1 + JITTER_RATIO * chance))

@@ -101,14 +101,14 @@ async def open_session(url: str, stop: asyncio.Event) -> AsyncIterator[Session]:
 
 
 @contextmanager
-def surviving(event: str) -> Iterator[None]:
+def surviving(what: str) -> Iterator[None]:
     """Go on after an error that the server reports: nothing was committed, it is tried again."""
     try:
         yield
     except asyncpg.PostgresConnectionError:
         raise
     except asyncpg.PostgresError as error:
-        log.warning(event, error=str(error))
+        log.warning("statement_failed", what=what, error=str(error))
 
 
 async def register(conn: Connection) -> int:

@@ -26,9 +26,11 @@ from core.secrets import Vault
 from core.settings import Settings
 from core.types import CollectCode, MissedSlot, Sample, Target
 from ingest.collector import Collector
-from scheduler import baseline, judging, profiling, pushed, removal, retry
+from ingest.outbound import Outbound
+from scheduler import baseline, judging, notifying, profiling, pushed, removal, retry
 from scheduler.docket import Docket
 from scheduler.jobs import Job, JobKind, Outcome, Status
+from scheduler.telemetry import Telemetry
 from sql import backfill, deployments, samples, targets
 
 log = structlog.get_logger(__name__)
@@ -49,7 +51,9 @@ class Context:
     policy: Policy[Any]
     settings: Settings
     shadows: tuple[Policy[Any], ...] = ()
+    outbound: Outbound = field(default_factory=Outbound)
     docket: Docket = field(default_factory=Docket)
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 Handler: TypeAlias = Callable[[Job, Context], Awaitable[Outcome]]
@@ -79,6 +83,7 @@ async def collect(job: Job, context: Context) -> Outcome:
     except NotFoundError:
         return await pushed.collect(job, context.pool, context.settings.slot_seconds)
     except CollectError as error:
+        context.telemetry.collect_errors.labels(error.code).inc()
         pause = _choose_pause(job, error, time.monotonic() - claimed_at, context)
         if pause is not None:
             return Outcome(Status.RETRY, retry_in_seconds=pause, last_error=str(error))
@@ -172,8 +177,9 @@ async def judge(job: Job, context: Context) -> Outcome:
         return Outcome(Status.FAILED, last_error="a judge job needs a deployment")
     seconds = context.settings.baseline_window_seconds
     policies = judging.Policies(context.policy, context.shadows)
-    judge_all = partial(judging.judge, context.pool, policies, seconds)
-    return await context.docket.call(job.deployment_id, judge_all)
+    judge_all = partial(judging.judge, context.pool, policies, seconds, telemetry=context.telemetry)
+    with context.telemetry.awaiting_verdict(job, job.deployment_id):
+        return await context.docket.call(job.deployment_id, judge_all)
 
 
 async def profile(job: Job, context: Context) -> Outcome:
@@ -192,6 +198,13 @@ async def profile(job: Job, context: Context) -> Outcome:
     return Outcome(Status.COMPLETED)
 
 
+async def notify(job: Job, context: Context) -> Outcome:
+    """Tell somebody of a verdict."""
+    return await notifying.notify(
+        job, context.pool, context.vault, context.outbound, context.settings
+    )
+
+
 async def remove_samples(job: Job, context: Context) -> Outcome:
     """Remove what is left of a deleted project."""
     return await removal.remove_samples(job, context.pool)
@@ -201,6 +214,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     JobKind.COLLECT: collect,
     JobKind.BACKFILL: fill_baseline,
     JobKind.JUDGE: judge,
+    JobKind.NOTIFY: notify,
     JobKind.PROFILE: profile,
     JobKind.REMOVE_SAMPLES: remove_samples,
 }
@@ -243,8 +257,10 @@ def _crashed(job: Job, text: str) -> Outcome:
 
 def _report(job: Job, outcome: Outcome) -> None:
     facts = {"phase": job.phase, "sequence_index": job.sequence_index, "attempt": job.attempt}
-    if outcome.sample is not None:
-        log.debug("sample_collected", slot_at=job.slot_at, **facts)
+    if outcome.sample is not None and job.phase is None:
+        log.debug("baseline_collected", slot_at=job.slot_at, attempt=job.attempt)
+    elif outcome.sample is not None:
+        log.info("slot_collected", slot_at=job.slot_at, **facts)
     elif outcome.missed is not None:
         log.warning("slot_missed", code=outcome.missed.code, slot_at=job.slot_at, **facts)
     elif outcome.status is not Status.COMPLETED:

@@ -10,21 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from core.database import DATABASE_ERRORS
+from core.database import DATABASE_ERRORS, Contact
 from core.errors import DatabaseError
 from core.types import CollectCode, MissedSlot
 from scheduler import house, queue, upkeep
+from scheduler.crew import Crew
+from scheduler.crew import Handle as Handle
 from scheduler.jobs import Job, Outcome, Settlement, Status
 from scheduler.session import Session, open_session, surviving
+from scheduler.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -41,15 +42,12 @@ REWIND_SECONDS: Final = 0.25
 """During a backlog, so often a claim starts at the beginning of the queue again."""
 HELD_UP_SECONDS: Final = 0.1
 """After so long a settlement is tried again whose row somebody else has locked."""
-RAISED_SECONDS: Final = 60.0
 UNSTORABLE: Final = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.CardinalityViolationError,
 )
 LOST: Final = (*DATABASE_ERRORS, DatabaseError)
-
-Handle: TypeAlias = Callable[[Job], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,13 @@ class Options:
     rules: house.Rules = field(default_factory=house.Rules)
 
 
-async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -> None:
+async def run(
+    url: str,
+    handle: Handle,
+    options: Options,
+    stop: asyncio.Event,
+    telemetry: Telemetry | None = None,
+) -> None:
     """Work until `stop` is set, through as many connections as it takes.
 
     Args:
@@ -81,27 +85,28 @@ async def run(url: str, handle: Handle, options: Options, stop: asyncio.Event) -
         handle: Does a job and returns how it ended; must not raise.
         options: How to work.
         stop: Set it to end: nothing more is claimed, running jobs get their grace.
+        telemetry: Counts what it does.
 
     Raises:
         SettingsError: Something between us and the server shares sessions among clients.
     """
+    telemetry = telemetry or Telemetry()
+    contact = Contact("worker")
     async with house.keeping(url, options.rules):
         while not stop.is_set():
+            telemetry.turn(0)
             try:
                 async with open_session(url, stop) as session:
+                    contact.keep()
+                    telemetry.is_connected = True
                     log.info("worker_started", owner=session.owner)
-                    await _Loop(session, handle, options).run()
+                    await _Loop(session, handle, options, telemetry).run()
             except LOST as error:
-                log.warning("worker_lost_database", error=str(error) or type(error).__name__)
+                telemetry.is_connected = False
+                contact.lose(error)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
     log.info("worker_stopped")
-
-
-def _is_ending() -> bool:
-    """Say whether this task was cancelled, rather than something it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 @dataclass
@@ -109,14 +114,13 @@ class _Loop:
     """The work of one session."""
 
     session: Session
-    handle: Handle
+    handle: InitVar[Handle]
     options: Options
-    waiting: deque[Job] = field(default_factory=deque)
+    telemetry: Telemetry
+    crew: Crew = field(init=False)
     in_hand: set[int] = field(default_factory=set)
     around: set[int] = field(default_factory=set)
     done: list[Settlement] = field(default_factory=list)
-    runners: set[asyncio.Task[None]] = field(default_factory=set)
-    spare: bool = False
     careful: int = 0
     wary: bool = False
     since: queue.Position = queue.BEGINNING
@@ -125,6 +129,9 @@ class _Loop:
     around_after: UUID = queue.FIRST_PROJECT
     quiet: bool = False
     ticked_at: float = float("-inf")
+
+    def __post_init__(self, handle: Handle) -> None:
+        self.crew = Crew(handle, self._finish)
 
     async def run(self) -> None:
         """Take turns until the worker is stopped and has nothing left to do."""
@@ -144,12 +151,11 @@ class _Loop:
                 raise
             log.warning("jobs_handed_back", count=len(self.in_hand))
         finally:
-            for runner in self.runners:
-                runner.cancel()
-            await asyncio.gather(*self.runners, return_exceptions=True)
+            await self.crew.dismiss()
 
     async def _take_turn(self) -> float:
         """Settle, claim and start; return for how long there is nothing to do."""
+        self.telemetry.turn(len(self.in_hand))
         settlements = self.done[:1] if self.careful else list(self.done)
         ended = {item.job.id for item in settlements}
         room = self.options.concurrency - len(self.in_hand - self.around - ended)
@@ -189,7 +195,10 @@ class _Loop:
         self.in_hand -= ended
         self.around -= ended
         self.quiet = turn.nothing_due
+        unsettled = turn.lost | turn.held_up
+        self.telemetry.settle([item for item in settlements if item.job.id not in unsettled])
         if turn.lost:
+            self.telemetry.claims_lost.inc(len(turn.lost))
             log.warning("claims_lost", count=len(turn.lost))
 
     async def _look_further(self, turn: queue.Turn, limit: int) -> float | None:
@@ -230,7 +239,7 @@ class _Loop:
         if self.session.stop.is_set() or began < self.around_at or room <= 0:
             return
         conn, owner = self.session.conn, self.session.owner
-        with surviving("round_failed"):
+        with surviving("claim_around"):
             jobs, self.around_after = await queue.claim_around(
                 conn, owner, room, AROUND_EACH, self.around_after
             )
@@ -244,8 +253,9 @@ class _Loop:
         now = time.monotonic()
         if now >= self._ticks_at():
             self.ticked_at = now
-            with surviving("tick_failed"):
-                await upkeep.tick(self.session.conn, self.options.silent_seconds)
+            with surviving("tick"):
+                recovered = await upkeep.tick(self.session.conn, self.options.silent_seconds)
+                self.telemetry.recovered.inc(recovered)
 
     def _ticks_at(self) -> float:
         """While nothing is due nobody holds a claim, so nobody's death can delay anything."""
@@ -266,33 +276,9 @@ class _Loop:
 
     def _start(self, jobs: list[Job]) -> None:
         self.in_hand.update(job.id for job in jobs)
-        self.waiting.extend(jobs)
-        self._hire()
+        self.telemetry.start(jobs)
+        self.crew.take(jobs)
 
-    def _hire(self) -> None:
-        """See to it that somebody takes the next waiting job.
-
-        One spare runner suffices: it takes jobs as long as their handlers do not wait for
-        anything, and hires the next one before the first that might. A task for every job would
-        cost more than many a job.
-        """
-        if self.waiting and not self.spare:
-            self.spare = True
-            runner = asyncio.create_task(self._run_jobs())
-            self.runners.add(runner)
-            runner.add_done_callback(self.runners.discard)
-
-    async def _run_jobs(self) -> None:
-        self.spare = False
-        while self.waiting:
-            job = self.waiting.popleft()
-            self._hire()
-            try:
-                outcome = await self.handle(job)
-            except (Exception, asyncio.CancelledError):  # must not be, but a lost job is worse
-                if _is_ending():
-                    raise
-                log.exception("handler_raised", job_id=job.id)
-                outcome = Outcome(Status.RETRY, RAISED_SECONDS, "the handler raised")
-            self.done.append(Settlement(job, outcome))
-            self.session.wake.set()
+    def _finish(self, settlement: Settlement) -> None:
+        self.done.append(settlement)
+        self.session.wake.set()

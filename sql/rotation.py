@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from core.database import Connection
 from core.errors import SecretError
 from core.secrets import Vault
 from sql.installation import fingerprint
 from sql.texts import query
+
+STORED: Final = {
+    "rotation.project_secrets": "rotation.update_project",
+    "rotation.target_secrets": "rotation.update_target",
+    "rotation.channel_secrets": "rotation.update_channel",
+    "rotation.kept_answers": "rotation.update_kept_answer",
+}
+"""What finds stored secrets, each a place and a token, and what puts a token there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +47,12 @@ async def rotate(conn: Connection, vault: Vault) -> Rotation:
         first = vault.previous or vault
         await conn.execute(query("rotation.name_api_keys"), first.key_id)
         count = 0
-        for row in await conn.fetch(query("rotation.project_secrets")):
-            if not vault.is_current(row["token"]):
-                token = vault.encrypt(vault.decrypt(row["token"]))
-                await conn.execute(query("rotation.update_project"), row["id"], token)
-                count += 1
-        for row in await conn.fetch(query("rotation.target_secrets")):
-            if not vault.is_current(row["token"]):
-                token = vault.encrypt(vault.decrypt(row["token"]))
-                await conn.execute(
-                    query("rotation.update_target"), row["project_id"], row["env"], token
-                )
-                count += 1
-        for row in await conn.fetch(query("rotation.kept_answers")):
-            if not vault.is_current(row["token"]):
-                token = vault.encrypt(vault.decrypt(row["token"]))
-                await conn.execute(query("rotation.update_kept_answer"), row["place"], token)
-                count += 1
+        for stored, update in STORED.items():
+            for *place, token in await conn.fetch(query(stored)):
+                if not vault.is_current(token):
+                    anew = vault.encrypt(vault.decrypt(token))
+                    await conn.execute(query(update), *place, anew)
+                    count += 1
         await conn.execute(query("rotation.set_key_digest"), fingerprint(vault))
     return Rotation(count, await count_old_api_keys(conn, vault))
 

@@ -41,6 +41,55 @@ CREATE TABLE archived_chunks (
     CONSTRAINT archived_chunks_pkey PRIMARY KEY (chunk)
 );
 
+CREATE TABLE channels (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    shown text NOT NULL,
+    access_encrypted text NOT NULL,
+    secret_encrypted text,
+    secret_before_encrypted text,
+    secret_before_until timestamp with time zone,
+    verdicts text[] NOT NULL,
+    conclusive_only boolean NOT NULL,
+    envs text[] NOT NULL DEFAULT '{}'::text[],
+    enabled boolean NOT NULL DEFAULT true,
+    disabled_reason text,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    updated_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT channels_check CHECK (((kind = 'webhook'::text) = (secret_encrypted IS NOT NULL))),
+    CONSTRAINT channels_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'github'::text]))),
+    CONSTRAINT channels_pkey PRIMARY KEY (id),
+    CONSTRAINT channels_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE,
+    CONSTRAINT channels_project_id_name_key UNIQUE (project_id, name)
+);
+
+CREATE TABLE deliveries (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    channel_id uuid NOT NULL,
+    deployment_id uuid,
+    revision integer,
+    status text NOT NULL DEFAULT 'pending'::text,
+    attempts integer NOT NULL DEFAULT 0,
+    status_code smallint,
+    last_error text,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    tried_at timestamp with time zone,
+    next_at timestamp with time zone DEFAULT now(),
+    settled_at timestamp with time zone,
+    CONSTRAINT deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT deliveries_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channels(id) ON DELETE CASCADE,
+    CONSTRAINT deliveries_check CHECK (((deployment_id IS NULL) = (revision IS NULL))),
+    CONSTRAINT deliveries_check1 CHECK (((status = 'pending'::text) = (settled_at IS NULL))),
+    CONSTRAINT deliveries_check2 CHECK (((status = 'pending'::text) OR (next_at IS NULL))),
+    CONSTRAINT deliveries_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES deployments(id) ON DELETE CASCADE,
+    CONSTRAINT deliveries_deployment_id_revision_channel_id_key UNIQUE (deployment_id, revision, channel_id),
+    CONSTRAINT deliveries_pkey PRIMARY KEY (id),
+    CONSTRAINT deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text])))
+);
+
 CREATE TABLE deployments (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -104,9 +153,43 @@ CREATE TABLE feedback (
     harmful boolean NOT NULL,
     given_by text NOT NULL,
     given_at timestamp with time zone NOT NULL DEFAULT now(),
+    revision integer,
+    rolled_back_by text,
+    note text,
     CONSTRAINT feedback_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES deployments(id) ON DELETE CASCADE,
     CONSTRAINT feedback_given_by_check CHECK (((length(given_by) >= 1) AND (length(given_by) <= 255))),
-    CONSTRAINT feedback_pkey PRIMARY KEY (deployment_id)
+    CONSTRAINT feedback_note_check CHECK (((length(note) >= 1) AND (length(note) <= 2000))),
+    CONSTRAINT feedback_pkey PRIMARY KEY (deployment_id),
+    CONSTRAINT feedback_rolled_back_by_check CHECK (((length(rolled_back_by) >= 1) AND (length(rolled_back_by) <= 255)))
+);
+
+CREATE TABLE former_verdicts (
+    deployment_id uuid NOT NULL,
+    policy text NOT NULL,
+    verdict text NOT NULL,
+    conclusive boolean NOT NULL,
+    reason_code text NOT NULL,
+    confidence double precision NOT NULL,
+    coverage_ratio double precision NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    policy_digest text,
+    quality_ratio double precision NOT NULL,
+    penalties text[] NOT NULL,
+    confounders uuid[] NOT NULL,
+    decided_at smallint,
+    profile_until timestamp with time zone,
+    revision integer NOT NULL,
+    evidence jsonb NOT NULL,
+    hints jsonb NOT NULL,
+    shadows jsonb NOT NULL,
+    superseded_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT former_verdicts_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES deployments(id) ON DELETE CASCADE,
+    CONSTRAINT former_verdicts_pkey PRIMARY KEY (deployment_id, revision),
+    CONSTRAINT verdicts_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT verdicts_coverage_ratio_check CHECK (((coverage_ratio >= (0)::double precision) AND (coverage_ratio <= (1)::double precision))),
+    CONSTRAINT verdicts_quality_ratio_check CHECK (((quality_ratio >= (0)::double precision) AND (quality_ratio <= (1)::double precision))),
+    CONSTRAINT verdicts_verdict_check CHECK ((verdict = ANY (ARRAY['ok'::text, 'warning'::text, 'rollback_recommended'::text])))
 );
 
 CREATE TABLE hints (
@@ -451,6 +534,7 @@ CREATE TABLE verdicts (
     confounders uuid[] NOT NULL DEFAULT '{}'::uuid[],
     decided_at smallint,
     profile_until timestamp with time zone,
+    revision integer NOT NULL DEFAULT 1,
     CONSTRAINT verdicts_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
     CONSTRAINT verdicts_coverage_ratio_check CHECK (((coverage_ratio >= (0)::double precision) AND (coverage_ratio <= (1)::double precision))),
     CONSTRAINT verdicts_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES deployments(id) ON DELETE CASCADE,
@@ -476,6 +560,8 @@ SELECT create_hypertable('samples_fleet_1h', 'bucket_at');
 
 CREATE INDEX api_keys_project ON public.api_keys USING btree (project_id);
 CREATE INDEX api_traffic_told ON public.api_traffic USING btree (told_at);
+CREATE INDEX deliveries_channel ON public.deliveries USING btree (channel_id);
+CREATE INDEX deliveries_project ON public.deliveries USING btree (project_id, id);
 CREATE INDEX deployments_finished ON public.deployments USING btree (finished_at, id) WHERE (finished_at IS NOT NULL);
 CREATE UNIQUE INDEX deployments_idempotency ON public.deployments USING btree (project_id, env, idempotency_key);
 CREATE INDEX deployments_kept ON public.deployments USING btree (id) WHERE keep;
@@ -632,6 +718,29 @@ CREATE VIEW report.coverage AS
    FROM report.samples_1h
   GROUP BY (time_bucket('1 day'::interval, bucket_at)), project_id, project, env;
 
+CREATE VIEW report.deliveries AS
+ SELECT d.id AS delivery_id,
+    d.project_id,
+    p.name AS project,
+    d.channel_id,
+    c.name AS channel,
+    c.kind,
+    d.deployment_id,
+    s.env,
+    d.revision,
+    d.status,
+    d.attempts,
+    d.status_code,
+    d.last_error,
+    d.created_at,
+    d.tried_at,
+    d.next_at,
+    d.settled_at
+   FROM (((deliveries d
+     JOIN channels c ON ((c.id = d.channel_id)))
+     JOIN projects p ON ((p.id = d.project_id)))
+     LEFT JOIN deployments s ON ((s.id = d.deployment_id)));
+
 CREATE VIEW report.deployment_labels AS
  SELECT d.id AS deployment_id,
     COALESCE(f.harmful, true) AS harmful,
@@ -675,7 +784,8 @@ CREATE VIEW report.deployment_overview AS
     v.decided_at,
     v.profile_until,
     v.as_of,
-    d.extended_at
+    d.extended_at,
+    v.revision
    FROM ((deployments d
      JOIN projects p ON ((p.id = d.project_id)))
      LEFT JOIN verdicts v ON ((v.deployment_id = d.id)));
@@ -737,6 +847,22 @@ CREATE VIEW report.dora AS
      LEFT JOIN report.detected_rollbacks r ON ((r.deployment_id = d.id)))
   WHERE (d.finished_at IS NOT NULL)
   GROUP BY (time_bucket('7 days'::interval, d.finished_at)), d.project_id, p.name, d.env;
+
+CREATE VIEW report.feedback AS
+ SELECT f.deployment_id,
+    d.project_id,
+    p.name AS project,
+    d.env,
+    d.finished_at,
+    f.harmful,
+    f.rolled_back_by,
+    f.note,
+    f.given_by,
+    f.given_at,
+    f.revision
+   FROM ((feedback f
+     JOIN deployments d ON ((d.id = f.deployment_id)))
+     JOIN projects p ON ((p.id = d.project_id)));
 
 CREATE VIEW report.hints AS
  SELECT h.deployment_id,
@@ -1024,7 +1150,7 @@ CREATE VIEW report.scheduler_health AS
           WHERE ((job_runs.status = 'failed'::text) AND (job_runs.finished_at > (now() - '00:15:00'::interval)))) AS failed_15m,
     ( SELECT count(*) AS count
            FROM scheduled_jobs
-          WHERE ((scheduled_jobs.attempt > 3) AND (scheduled_jobs.last_error IS NOT NULL))) AS struggling;
+          WHERE ((scheduled_jobs.attempt > 3) AND (scheduled_jobs.last_error IS NOT NULL) AND (scheduled_jobs.kind <> 'notify'::text))) AS struggling;
 
 CREATE VIEW report.service_status AS
  SELECT s.project_id,
@@ -1181,6 +1307,85 @@ CREATE VIEW report.verdict_evidence AS
      JOIN deployments d ON ((d.id = e.deployment_id)))
      JOIN projects p ON ((p.id = d.project_id)));
 
+CREATE VIEW report.verdict_revisions AS
+ SELECT r.deployment_id,
+    r.revision,
+    d.project_id,
+    p.name AS project,
+    d.env,
+    d.branch,
+    d.finished_at,
+    (r.superseded_at IS NULL) AS newest,
+    r.verdict,
+    r.conclusive,
+    r.reason_code,
+    r.confidence,
+    r.coverage_ratio,
+    r.policy,
+    r.policy_digest,
+    r.quality_ratio,
+    r.penalties,
+    r.confounders,
+    r.decided_at,
+    r.profile_until,
+    r.as_of,
+    r.created_at,
+    r.superseded_at,
+    r.evidence,
+    r.hints,
+    r.shadows
+   FROM ((( SELECT v.deployment_id,
+            v.revision,
+            v.verdict,
+            v.conclusive,
+            v.reason_code,
+            v.confidence,
+            v.coverage_ratio,
+            v.policy,
+            v.policy_digest,
+            v.quality_ratio,
+            v.penalties,
+            v.confounders,
+            v.decided_at,
+            v.profile_until,
+            v.as_of,
+            v.created_at,
+            NULL::timestamp with time zone AS superseded_at,
+            ( SELECT COALESCE(jsonb_agg((to_jsonb(e.*) - 'deployment_id'::text) ORDER BY e.metric), '[]'::jsonb) AS "coalesce"
+                   FROM evidence e
+                  WHERE (e.deployment_id = v.deployment_id)) AS evidence,
+            ( SELECT COALESCE(jsonb_agg((to_jsonb(h.*) - 'deployment_id'::text) ORDER BY h."position"), '[]'::jsonb) AS "coalesce"
+                   FROM hints h
+                  WHERE (h.deployment_id = v.deployment_id)) AS hints,
+            ( SELECT COALESCE(jsonb_agg((to_jsonb(s.*) - 'deployment_id'::text) ORDER BY s.policy), '[]'::jsonb) AS "coalesce"
+                   FROM shadow_verdicts s
+                  WHERE (s.deployment_id = v.deployment_id)) AS shadows
+           FROM verdicts v
+        UNION ALL
+         SELECT f.deployment_id,
+            f.revision,
+            f.verdict,
+            f.conclusive,
+            f.reason_code,
+            f.confidence,
+            f.coverage_ratio,
+            f.policy,
+            f.policy_digest,
+            f.quality_ratio,
+            f.penalties,
+            f.confounders,
+            f.decided_at,
+            f.profile_until,
+            f.as_of,
+            f.created_at,
+            f.superseded_at,
+            f.evidence,
+            f.hints,
+            f.shadows
+           FROM former_verdicts f) r
+     JOIN deployments d ON ((d.id = r.deployment_id)))
+     JOIN projects p ON ((p.id = d.project_id)));
+
 COMMENT ON TABLE api_keys IS 'Keys sp_<id>_<secret>; only a peppered digest of the secret is kept';
 COMMENT ON COLUMN api_keys.revoked_at IS 'Since when it is refused; null: it is live';
 COMMENT ON COLUMN api_keys.key_id IS 'Master key of the digest; null: the first one';
@@ -1196,6 +1401,37 @@ COMMENT ON TABLE archive_identity IS 'Tells the archive of this database from th
 COMMENT ON TABLE archived_chunks IS 'Chunks that were dropped after all their rows had been found in the archive';
 COMMENT ON COLUMN archived_chunks.archived_at IS 'When the run began that wrote it';
 COMMENT ON COLUMN archived_chunks.verified_at IS 'When the chunk was compared and dropped';
+COMMENT ON TABLE channels IS 'Who is told of the verdicts of a project, and how';
+COMMENT ON COLUMN channels.id IS 'Public id';
+COMMENT ON COLUMN channels.project_id IS 'Whose verdicts';
+COMMENT ON COLUMN channels.kind IS 'webhook (signed JSON), slack (a message), github (a deployment status)';
+COMMENT ON COLUMN channels.name IS 'For people, unique in the project';
+COMMENT ON COLUMN channels.shown IS 'What may be shown of where it leads: scheme and host, or owner/repository';
+COMMENT ON COLUMN channels.access_encrypted IS 'The URL of a webhook or of Slack, the token for GitHub';
+COMMENT ON COLUMN channels.secret_encrypted IS 'Signs what is sent to a webhook';
+COMMENT ON COLUMN channels.secret_before_encrypted IS 'The secret before, which signs, too, for a while';
+COMMENT ON COLUMN channels.secret_before_until IS 'End of that while';
+COMMENT ON COLUMN channels.verdicts IS 'Verdicts it is told of';
+COMMENT ON COLUMN channels.conclusive_only IS 'Whether it is told of conclusive verdicts only';
+COMMENT ON COLUMN channels.envs IS 'Environments it is told of; none: all';
+COMMENT ON COLUMN channels.enabled IS 'Whether it is told of anything';
+COMMENT ON COLUMN channels.disabled_reason IS 'Why it was turned off by itself';
+COMMENT ON COLUMN channels.created_at IS 'It is told of nothing that was said before';
+COMMENT ON COLUMN channels.updated_at IS 'When somebody last changed it';
+COMMENT ON TABLE deliveries IS 'One message to one channel: of a verdict, or a test of the channel';
+COMMENT ON COLUMN deliveries.id IS 'Time-ordered; what receivers see as webhook-id, in every attempt';
+COMMENT ON COLUMN deliveries.project_id IS 'That of the channel';
+COMMENT ON COLUMN deliveries.channel_id IS 'Who is told';
+COMMENT ON COLUMN deliveries.deployment_id IS 'Of which deployment; null: a test';
+COMMENT ON COLUMN deliveries.revision IS 'Of which verdict of it';
+COMMENT ON COLUMN deliveries.status IS 'pending, delivered, or failed: nobody tries any more';
+COMMENT ON COLUMN deliveries.attempts IS 'How often it was tried, the attempt under way included';
+COMMENT ON COLUMN deliveries.status_code IS 'HTTP status of the last answer; null: there was none';
+COMMENT ON COLUMN deliveries.last_error IS 'What was wrong with the last attempt';
+COMMENT ON COLUMN deliveries.created_at IS 'When the verdict was stored, or the test asked for';
+COMMENT ON COLUMN deliveries.tried_at IS 'When the last attempt began';
+COMMENT ON COLUMN deliveries.next_at IS 'When it is tried next';
+COMMENT ON COLUMN deliveries.settled_at IS 'When it was delivered or given up';
 COMMENT ON TABLE deployments IS 'One rollout of a project in one environment';
 COMMENT ON COLUMN deployments.result IS 'What CI said of its own pipeline';
 COMMENT ON COLUMN deployments.post_slots IS 'Length of the post window, in slots';
@@ -1227,6 +1463,28 @@ COMMENT ON COLUMN evidence.distance_to_flip IS 'Growth of the effect until the m
 COMMENT ON COLUMN evidence.trend_per_hour IS 'Slope in the post window, unit of the metric per hour';
 COMMENT ON TABLE feedback IS 'What people say afterwards: did the deployment hurt? The last word counts';
 COMMENT ON COLUMN feedback.harmful IS 'Whether the deployment did harm, whatever the verdict was';
+COMMENT ON COLUMN feedback.given_by IS 'Who says so';
+COMMENT ON COLUMN feedback.given_at IS 'When it was said last';
+COMMENT ON COLUMN feedback.revision IS 'The verdict it was said of; null: there was none';
+COMMENT ON COLUMN feedback.rolled_back_by IS 'Who or what rolled it back; null: nobody, or not said';
+COMMENT ON COLUMN feedback.note IS 'In their own words';
+COMMENT ON TABLE former_verdicts IS 'What was said of a deployment before it was judged again';
+COMMENT ON COLUMN former_verdicts.policy IS 'Name of the policy that judged';
+COMMENT ON COLUMN former_verdicts.conclusive IS 'False when the data could not have carried a verdict';
+COMMENT ON COLUMN former_verdicts.confidence IS '0..1, meaning defined by the policy';
+COMMENT ON COLUMN former_verdicts.coverage_ratio IS 'Share of planned post slots with a sample, 0..1';
+COMMENT ON COLUMN former_verdicts.as_of IS 'The moment the judge was told it is';
+COMMENT ON COLUMN former_verdicts.policy_digest IS 'Of its content: another one under the same name differs';
+COMMENT ON COLUMN former_verdicts.quality_ratio IS 'How sound the data was, 0..1; what the penalties leave';
+COMMENT ON COLUMN former_verdicts.penalties IS 'What was wrong with the data, see docs/method.md';
+COMMENT ON COLUMN former_verdicts.confounders IS 'Other deployments that overlap roll-out or post window';
+COMMENT ON COLUMN former_verdicts.decided_at IS 'sequence_index of the slot from which the verdict was final; null: the last one or unknown';
+COMMENT ON COLUMN former_verdicts.profile_until IS 'End of the history behind the profile; null: none used';
+COMMENT ON COLUMN former_verdicts.revision IS 'Which verdict of its deployment this was, from 1 on';
+COMMENT ON COLUMN former_verdicts.evidence IS 'Its rows of evidence, as they were';
+COMMENT ON COLUMN former_verdicts.hints IS 'Its hints, as they were, most important first';
+COMMENT ON COLUMN former_verdicts.shadows IS 'What shadow policies had said beside it';
+COMMENT ON COLUMN former_verdicts.superseded_at IS 'When the next revision took its place';
 COMMENT ON TABLE hints IS 'Composite diagnoses (SDH hints) of a deployment, most important first';
 COMMENT ON TABLE history_edges IS 'How far history is rolled up and retained; one row';
 COMMENT ON COLUMN history_edges.samples_since IS 'Slots before it are not stored any more';
@@ -1279,8 +1537,12 @@ COMMENT ON VIEW report.collection_health IS 'Minute by minute: how many targets 
 COMMENT ON COLUMN report.collection_health.unreachable_targets IS 'Without a sample in this minute. Many at once: look at our own side, not at theirs';
 COMMENT ON VIEW report.coverage IS 'How much of each day was collected, per service; filter on day';
 COMMENT ON COLUMN report.coverage.coverage_ratio IS 'Share of the planned slots with a sample, 0..1';
+COMMENT ON VIEW report.deliveries IS 'What became of every notification, as long as jobs that are done are kept';
+COMMENT ON COLUMN report.deliveries.deployment_id IS 'Of which deployment; null: a test of the channel';
+COMMENT ON COLUMN report.deliveries.status IS 'pending, delivered, or failed: nobody tries any more';
 COMMENT ON VIEW report.deployment_labels IS 'Whether a deployment did harm, where that is known: from feedback, else from a rollback';
 COMMENT ON VIEW report.deployment_overview IS 'One row per deployment with its verdict, if any';
+COMMENT ON COLUMN report.deployment_overview.revision IS 'Which verdict of the deployment this is, from 1 on; it always is the newest';
 COMMENT ON VIEW report.deployment_samples IS 'Every collected slot; filter on slot_at';
 COMMENT ON VIEW report.detected_rollbacks IS 'Deployments whose predecessor''s branch was deployed again within two hours of their finish';
 COMMENT ON VIEW report.dora IS 'Delivery by week and service: how often, how often harmful, how long until rolled back';
@@ -1288,6 +1550,7 @@ COMMENT ON COLUMN report.dora.week IS 'Its Monday';
 COMMENT ON COLUMN report.dora.harmful IS 'Labelled harmful by feedback, else by a rollback';
 COMMENT ON COLUMN report.dora.median_restore_seconds IS 'From the finish of a deployment that was rolled back to the trigger of the rollback';
 COMMENT ON COLUMN report.dora.median_rollout_seconds IS 'From trigger to finish. Lead time needs commits, which are not known here';
+COMMENT ON VIEW report.feedback IS 'What people say of deployments afterwards; the last word counts';
 COMMENT ON VIEW report.hints IS 'Composite diagnoses (SDH hints) with the actions to take';
 COMMENT ON VIEW report.jobs IS 'Every job, live or done; filter on finished_at for history';
 COMMENT ON VIEW report.missed_slots IS 'Every slot that could not be collected, and why';
@@ -1313,6 +1576,13 @@ COMMENT ON COLUMN report.slots.present IS 'Whether it has a sample';
 COMMENT ON VIEW report.targets IS 'Every target and how its last slots went';
 COMMENT ON COLUMN report.targets.health IS 'resting: failed for so long that its baseline pauses';
 COMMENT ON VIEW report.verdict_evidence IS 'Five rows per verdict: what each metric contributed';
+COMMENT ON VIEW report.verdict_revisions IS 'Everything that was ever said of deployments, one row per revision; the newest counts';
+COMMENT ON COLUMN report.verdict_revisions.revision IS 'From 1 on, by deployment';
+COMMENT ON COLUMN report.verdict_revisions.newest IS 'Whether it is the one that counts';
+COMMENT ON COLUMN report.verdict_revisions.superseded_at IS 'When the next revision took its place; null: it is the newest';
+COMMENT ON COLUMN report.verdict_revisions.evidence IS 'What each metric contributed; columns as in report.verdict_evidence';
+COMMENT ON COLUMN report.verdict_revisions.hints IS 'Columns as in report.hints';
+COMMENT ON COLUMN report.verdict_revisions.shadows IS 'What shadow policies said beside it';
 COMMENT ON TABLE restored_days IS 'Days (UTC) that were brought back from the archive for a while';
 COMMENT ON TABLE samples_1h IS 'Samples of an hour each, rolled up';
 COMMENT ON COLUMN samples_1h.bucket_at IS 'Begin of the bucket';
@@ -1356,7 +1626,8 @@ COMMENT ON COLUMN targets.rests_until IS 'The continuous baseline is not read be
 COMMENT ON TABLE team_projects IS 'Which projects the role seqpulse_team_<team> sees in schema team';
 COMMENT ON TABLE turns IS 'When each target was last read by any worker, latest first';
 COMMENT ON TABLE used_nonces IS 'Signed reads of /ds-metrics; each nonce counts once';
-COMMENT ON TABLE verdicts IS 'What the judge said of a deployment';
+COMMENT ON VIEW verdict_revisions IS 'Everything that was ever said, to find what was known when';
+COMMENT ON TABLE verdicts IS 'What the judge says of a deployment: its newest revision (see former_verdicts)';
 COMMENT ON COLUMN verdicts.policy IS 'Name of the policy that judged';
 COMMENT ON COLUMN verdicts.conclusive IS 'False when the data could not have carried a verdict';
 COMMENT ON COLUMN verdicts.confidence IS '0..1, meaning defined by the policy';
@@ -1368,5 +1639,6 @@ COMMENT ON COLUMN verdicts.penalties IS 'What was wrong with the data, see docs/
 COMMENT ON COLUMN verdicts.confounders IS 'Other deployments that overlap roll-out or post window';
 COMMENT ON COLUMN verdicts.decided_at IS 'sequence_index of the slot from which the verdict was final; null: the last one or unknown';
 COMMENT ON COLUMN verdicts.profile_until IS 'End of the history behind the profile; null: none used';
+COMMENT ON COLUMN verdicts.revision IS 'From 1 on; one more each time it is judged again';
 COMMENT ON TABLE workers IS 'Worker processes; one without its advisory lock is dead';
 COMMENT ON COLUMN workers.pid IS 'Process id on its host';

@@ -1,34 +1,26 @@
-"""Verdicts with their evidence and hints, written once and together; shadows beside them."""
+"""Verdicts with their evidence and hints, written together; shadows beside them.
+
+The tables hold the newest revision of each. What was said before lies in `former_verdicts`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 from pydantic_core import to_json
 
 from core.database import Connection
+from core.errors import ConflictError
 from core.judgement import Direction, Evidence, Judgement, Pattern
 from core.types import METRICS, Attribution, Hint, Metric, Severity, Verdict
 from sql.texts import query
 
 EVIDENCE = tuple(field.name for field in fields(Evidence))
 ENUMS = {"metric": Metric, "attribution": Attribution, "direction": Direction, "pattern": Pattern}
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectHint:
-    """A hint with the deployment it belongs to."""
-
-    deployment_id: UUID
-    env: str
-    branch: str
-    finished_at: datetime
-    verdict: Verdict
-    hint: Hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +50,33 @@ async def save(
     Returns:
         The deployments that had no verdict before; of the others nothing is written.
     """
-    rows = await conn.fetch(
-        query("verdicts.insert"),
-        _json(_verdict_row(judgement, policy_digest) for judgement, _ in judged),
-        _json(row for judgement, _ in judged for row in _evidence_rows(judgement)),
-        _json(row for judgement, hints in judged for row in _hint_rows(judgement, hints)),
-    )
+    rows = await conn.fetch(query("verdicts.insert"), *_pack(judged, policy_digest))
     return {row["deployment_id"] for row in rows}
+
+
+async def lock(conn: Connection, deployment_id: UUID) -> tuple[int, str | None] | None:
+    """Return revision and policy digest of a verdict, or None; others who lock it wait.
+
+    Args:
+        conn: Connection, in a transaction: it ends the lock.
+        deployment_id: Which deployment.
+    """
+    row = await conn.fetchrow(query("verdicts.lock"), deployment_id)
+    return None if row is None else (row["revision"], row["policy_digest"])
+
+
+async def revise(
+    conn: Connection, judgement: Judgement, hints: Sequence[Hint], policy_digest: str
+) -> int:
+    """Store the next revision of a verdict that is locked; what was said before is set aside.
+
+    Returns:
+        Its number.
+    """
+    await conn.execute(query("verdicts.set_aside"), judgement.deployment_id)
+    packed = _pack([(judgement, hints)], policy_digest)
+    revision: int = await conn.fetchval(query("verdicts.revise"), *packed)
+    return revision
 
 
 async def save_shadows(
@@ -122,37 +134,56 @@ async def find_shadows(conn: Connection, deployment_id: UUID) -> list[ShadowVerd
 
 
 async def put_feedback(
-    conn: Connection, deployment_id: UUID, *, harmful: bool, given_by: str
-) -> None:
-    """Note whether a deployment did harm; the last word on it counts.
-
-    A person who calls the verdict right or wrong says the same in other words: an alarm that was
-    right, or an ok that was wrong, was about a harmful deployment.
-    """
-    await conn.execute(query("verdicts.put_feedback"), deployment_id, harmful, given_by)
-
-
-async def project_hints(
     conn: Connection,
-    project_id: UUID,
+    deployment_id: UUID,
     *,
-    severity: Severity | None = None,
-    env: str | None = None,
-    limit: int = 100,
-) -> list[ProjectHint]:
-    """Return the latest hints of a project, newest deployment first."""
-    rows = await conn.fetch(query("verdicts.project_hints"), project_id, severity, env, limit)
-    return [
-        ProjectHint(
-            deployment_id=row["deployment_id"],
-            env=row["env"],
-            branch=row["branch"],
-            finished_at=row["finished_at"],
-            verdict=Verdict(row["verdict"]),
-            hint=_hint(row),
-        )
-        for row in rows
-    ]
+    harmful: bool | None = None,
+    right: bool | None = None,
+    given_by: str,
+    rolled_back_by: str | None = None,
+    note: str | None = None,
+) -> dict[str, Any]:
+    """Note what somebody says of a deployment; the last word counts.
+
+    Args:
+        conn: Connection.
+        deployment_id: Which deployment.
+        harmful: Whether it did harm; None: as `right` and the verdict tell.
+        right: Whether the verdict was right: an alarm that was, or an ok that was not, was about a
+            harmful deployment.
+        given_by: Who says so.
+        rolled_back_by: Who or what rolled it back.
+        note: In their own words.
+
+    Returns:
+        The row.
+
+    Raises:
+        ConflictError: There is no verdict that could be right or wrong.
+    """
+    row = await conn.fetchrow(
+        query("verdicts.put_feedback"),
+        deployment_id,
+        harmful,
+        right,
+        given_by,
+        rolled_back_by,
+        note,
+    )
+    if row is None:
+        raise ConflictError("there is no verdict yet that could be right or wrong")
+    return dict(row)
+
+
+def _pack(
+    judged: Sequence[tuple[Judgement, Sequence[Hint]]], policy_digest: str | None
+) -> tuple[str, str, str]:
+    """Return rows of verdicts, evidence and hints."""
+    return (
+        _json(_verdict_row(judgement, policy_digest) for judgement, _ in judged),
+        _json(row for judgement, _ in judged for row in _evidence_rows(judgement)),
+        _json(row for judgement, hints in judged for row in _hint_rows(judgement, hints)),
+    )
 
 
 def _json(rows: Iterable[dict[str, object]]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,28 @@ def command(package: str, program: str) -> list[str]:
     The package and the libraries it depends on are fetched into the cache folder if need be. The
     test is skipped where there is no apt to do so.
     """
-    if not shutil.which("apt-get"):
-        pytest.skip(f"needs apt, to fetch {package}")
-    root = _fetch(settings.load().cache_dir, package)
-    (loader,) = root.glob("usr/lib/*/ld-linux-*.so.*")
+    root = fetch(package)
+    loader = find_loader(root)
     return [str(loader), "--library-path", str(loader.parent), str(root / program)]
 
 
-def _fetch(cache_dir: Path, package: str) -> Path:
+def find_loader(root: Path) -> Path:
+    """Return what starts the programs of a tree; it lies beside the libraries."""
+    (loader,) = root.glob("usr/lib/*/ld-linux-*.so.*")
+    return loader
+
+
+def fetch(package: str, *others: str) -> Path:
+    """Return the tree of a package with its libraries, and with those others it depends on.
+
+    It is fetched into the cache folder if need be; the test is skipped where there is no apt.
+    """
+    if not shutil.which("apt-get"):
+        pytest.skip(f"needs apt, to fetch {package}")
+    return _fetch(settings.load().cache_dir, package, others)
+
+
+def _fetch(cache_dir: Path, package: str, others: Sequence[str]) -> Path:
     make_folder(cache_dir)
     root = cache_dir.resolve() / f"{package}-{SUITE}-1"
     with alone(root.with_name(f"{root.name}.lock"), tell) as lock:
@@ -47,10 +62,11 @@ def _fetch(cache_dir: Path, package: str) -> Path:
             shutil.rmtree(shop.folder, ignore_errors=True)
             make_folder(shop.folder)
             apt.choose_mirror(shop, SUITE, debian_mirrors(read_sources()))
-            wanted = re.compile(rf"{re.escape(package)}$|lib(?!js-)")
+            named = "|".join(map(re.escape, (package, *others)))
+            wanted = re.compile(rf"({named})$|lib(?!js-)")
             found = {
                 name: version
-                for name, version in apt.resolve(shop, (package, "libc6")).items()
+                for name, version in apt.resolve(shop, (package, *others, "libc6")).items()
                 if wanted.match(name)
             }
             tree = shop.folder / "tree"

@@ -9,7 +9,9 @@ import typer
 
 from core.cli import (
     archive,
+    ask,
     backup,
+    channels,
     db,
     demo,
     gate,
@@ -19,6 +21,7 @@ from core.cli import (
     past,
     projects,
     replay,
+    report,
     roles,
     search,
     secrets,
@@ -42,6 +45,7 @@ db.app.command("restore")(backup.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(archive.app, name="archive")
 app.add_typer(projects.app, name="projects")
+app.add_typer(channels.app, name="channels")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(secrets.app, name="secrets")
 app.command("import")(history.load)
@@ -52,8 +56,10 @@ app.command("up")(serve.up)
 app.command("migrate")(serve.migrate)
 app.command("judge")(judge.run)
 app.command("replay")(replay.run)
+app.command("sql")(ask.run)
 app.command("search")(search.run)
 app.add_typer(demo.app, name="demo")
+app.command("report")(report.run)
 app.command("gate", context_settings=gate.ITS_OWN, add_help_option=False)(gate.run)
 
 

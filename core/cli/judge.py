@@ -12,7 +12,7 @@ from rich.table import Table
 
 from analytics import hints
 from analytics.phrases import NAMES, amount
-from analytics.policy import Policy
+from analytics.policy import Policy, choose
 from analytics.surroundings import Surroundings
 from core import logs
 from core.cli import wiring
@@ -46,7 +46,7 @@ def run(
     async def work(
         conn: Connection, settings: Settings
     ) -> tuple[Judgement, Surroundings, Judgement | None]:
-        judging = wiring.choose_policy(policy or settings.policy)
+        judging = choose(policy or settings.policy)
         judgement, around = await _judge(conn, settings, judging, deployment, seeker)
         return judgement, around, await verdicts.find(conn, deployment)
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from analytics.policy import choose
 from core import logs
 from core.cli import wiring
 from core.cli.results import open_results
@@ -57,8 +58,8 @@ def run(
             seed=seed,
             until=end,
             policies=Policies(
-                wiring.choose_policy(settings.policy),
-                tuple(wiring.choose_policy(each) for each in settings.shadow_policies),
+                choose(settings.policy),
+                tuple(choose(each) for each in settings.shadow_policies),
             ),
             baseline_seconds=settings.baseline_window_seconds,
             runs_days=settings.keep_runs_days,

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analytics import replay as outcome
-from analytics.policy import Policy
+from analytics.policy import Policy, choose
 from core import logs
 from core.cli import wiring
 from core.cli.results import Write, open_results
@@ -49,7 +49,7 @@ def run(
     --since and --until are moments of the finish, in UTC.
     """
     logs.configure("warning")
-    judging = wiring.choose_policy(policy)
+    judging = choose(policy)
     if out is not None and out.suffix not in (".csv", ".parquet", ".json"):
         raise InvalidInputError("--out: must end in .csv, .parquet or .json")
 

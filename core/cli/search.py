@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from analytics.policy import choose
 from analytics.policy_file import read_table
 from analytics.search import Candidate, rank, vary
 from core import logs
@@ -43,7 +44,7 @@ def run(
     Nothing is changed. --since and --until are moments of the finish, in UTC.
     """
     logs.configure("warning")
-    candidates = vary(wiring.choose_policy(policy), {} if grid is None else read_table(grid))
+    candidates = vary(choose(policy), {} if grid is None else read_table(grid))
 
     async def work(conn: Connection, settings: Settings) -> list[pl.DataFrame]:
         selection = await wiring.select(conn, project, env, since, until)

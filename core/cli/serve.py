@@ -7,6 +7,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Annotated
 
@@ -14,17 +15,23 @@ import structlog
 import typer
 import uvicorn
 
+from analytics.policy import choose
+from api import wire
 from api.app import create_app
 from core import logs, processes
 from core import settings as configuration
-from core.cli import wiring
+from core.cli import probes, wiring
 from core.database import Connection, connect, create_pool
 from core.errors import SettingsError
 from core.settings import Settings
+from core.telemetry import watch_pool
 from ingest.collector import Collector
+from ingest.guard import parse_rules
+from ingest.outbound import Outbound
 from ingest.turns import Turns
 from scheduler import house, tasks
 from scheduler import worker as loop
+from scheduler.telemetry import Telemetry
 from sql import edition, embedded, footprint, installation, retention
 from sql import migrate as migrations
 
@@ -41,7 +48,7 @@ def _settings(**overrides: object) -> Settings:
     """Load the settings, options of the command line first, and set up the logs."""
     given = {name: value for name, value in overrides.items() if value is not None}
     settings = configuration.load(**given)
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, settings.hidden())
     return settings
 
 
@@ -50,17 +57,8 @@ def api(host: Host = None, port: Port = None) -> None:
     settings = _settings(api_host=host, api_port=port)
     url = wiring.database_url(settings)
     asyncio.run(_check(url, settings))
-    listener = _listen(settings.api_host, settings.api_port)
-    config = uvicorn.Config(
-        create_app(settings, url),
-        http="h11",  # whatever else is installed: it bounds the headers
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        lifespan="on",
-    )
-    server = uvicorn.Server(config)
+    listener = _listen(settings.api_host, settings.api_port, "API")
+    server = _Server(wire.configure(create_app(settings, url)))
     for number in (signal.SIGTERM, signal.SIGINT):
         # While it serves, uvicorn handles these itself; afterwards it raises them again, which must
         # not make a graceful stop a failure. Before, they must not get lost.
@@ -68,6 +66,13 @@ def api(host: Host = None, port: Port = None) -> None:
     gc.freeze()  # what was imported stays: no collection needs to look at it again
     log.info("api_listening", url="http://{}:{}".format(*listener.getsockname()[:2]))
     server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those go who wait for a verdict or hear a stream, instead of waiting for them."""
+        self.config.app.state.seqpulse.let_go()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 def worker() -> None:
@@ -133,14 +138,14 @@ async def _reconcile(url: str, settings: Settings) -> None:
         await conn.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, what: str) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {host}:{port} ({error.strerror}): choose another address with "
-            "--host/--port or SEQPULSE_API_HOST/SEQPULSE_API_PORT"
+            f"SEQPULSE_{what}_HOST/SEQPULSE_{what}_PORT"
         ) from None
 
 
@@ -148,6 +153,7 @@ async def _work(url: str, settings: Settings) -> None:
     stop = _stop_on_signals()
     await _check(url, settings)
     await _reconcile(url, settings)
+    telemetry = Telemetry()
     async with (
         await create_pool(url, settings.pool_size, application="seqpulse jobs") as pool,
         Collector(
@@ -160,22 +166,39 @@ async def _work(url: str, settings: Settings) -> None:
             host_reads_per_second=settings.host_reads_per_second,
             take_turn=Turns(pool, settings.slot_seconds).take,
         ) as collector,
+        Outbound(
+            parse_rules(settings.target_allow, settings.target_hosts, settings.target_ports),
+            timeout_seconds=settings.notify_timeout_seconds,
+        ) as outbound,
     ):
         context = tasks.Context(
             pool=pool,
             vault=settings.vault(),
             collector=collector,
-            policy=wiring.choose_policy(settings.policy),
+            policy=choose(settings.policy),
             settings=settings,
-            shadows=tuple(wiring.choose_policy(each) for each in settings.shadow_policies),
+            shadows=tuple(choose(each) for each in settings.shadow_policies),
+            outbound=outbound,
+            telemetry=telemetry,
         )
+        watch_pool(telemetry.registry, pool)
         options = loop.Options(
             concurrency=settings.worker_concurrency,
             poll_seconds=settings.poll_seconds,
             reap_seconds=settings.reap_seconds,
             rules=house.choose(settings),
         )
-        await loop.run(url, partial(tasks.handle, context=context), options, stop)
+        with _probes(settings, telemetry):
+            handle = partial(tasks.handle, context=context)
+            await loop.run(url, handle, options, stop, telemetry)
+
+
+def _probes(settings: Settings, telemetry: Telemetry) -> AbstractContextManager[None]:
+    """Serve the worker's metrics and probes, if that is wanted."""
+    if settings.metrics_port is None:
+        return nullcontext()
+    listener = _listen(settings.metrics_host, settings.metrics_port, "METRICS")
+    return probes.serving(listener, telemetry, settings.metrics_token)
 
 
 async def _serve_all(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from analytics import policy
-from analytics.policy import Policy
 from core import settings as configuration
 from core.database import Connection, Pool, connect, create_pool
 from core.errors import DatabaseError, SettingsError
@@ -52,16 +49,6 @@ def open_seeker(url: str | None, *, wanted: bool) -> Seeker | None:
         SettingsError: It is not said where.
     """
     return Seeker(choose_archive(url)) if wanted or url else None
-
-
-def choose_policy(chosen: str) -> Policy[Any]:
-    """Return the shipped policy of this name, or the one in this `.toml` or `.json` file.
-
-    Raises:
-        InvalidInputError: There is none, or the file is no policy.
-    """
-    path = Path(chosen)
-    return policy.load(path) if path.suffix in (".toml", ".json") else policy.find(chosen)
 
 
 async def select(

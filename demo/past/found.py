@@ -45,9 +45,9 @@ async def found(
         await past.insert(
             conn,
             "feedback",
-            ("deployment_id", "harmful", "given_by", "given_at"),
+            ("deployment_id", "harmful", "given_by", "given_at", "revision"),
             [
-                (each.id, each.feedback, "a colleague", each.finished_at + ASKED)
+                (each.id, each.feedback, "a colleague", each.finished_at + ASKED, 1)
                 for each in shipped
                 if each.feedback is not None
             ],

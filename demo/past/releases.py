@@ -82,7 +82,7 @@ def _of_service(
         version += 1
         _end_harm(found, release.finished_at)
         found.append(release)
-        if chance.random() < SEEN.get(release.kind, 0):
+        if len(found) > 1 and chance.random() < SEEN.get(release.kind, 0):
             back_at = release.finished_at + timedelta(minutes=float(chance.uniform(18, 75)))
             back = _release(chance, fleet, service, back_at, before, len(found))
             _end_harm(found, back.finished_at)

@@ -243,12 +243,13 @@ def _check_owner(parts: Sequence[Part], database: UUID) -> None:
 
 
 def _tell(outcome: Outcome) -> None:
-    say = log.info if outcome.fate is Fate.DROPPED else log.warning
-    say(
-        "chunk_expired",
-        chunk=outcome.chunk.short_name,
-        fate=outcome.fate,
-        rows=outcome.rows,
-        written=outcome.written,
-        reason=outcome.reason,
-    )
+    facts = {
+        "chunk": outcome.chunk.short_name,
+        "rows": outcome.rows,
+        "written": outcome.written,
+        "reason": outcome.reason,
+    }
+    if outcome.fate is Fate.DROPPED:
+        log.info("chunk_archived", **facts)
+    else:
+        log.warning("chunk_kept", fate=outcome.fate, **facts)

@@ -162,7 +162,8 @@ WITH outcome AS MATERIALIZED (
      WHERE j.ctid = due.place
     RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index,
               j.payload, j.slot_at, j.scheduled_at, j.attempt,
-              extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
+              extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left,
+              extract(epoch FROM clock_timestamp() - j.scheduled_at)::float8 AS late_seconds
 ), unsettled AS MATERIALIZED (
     SELECT o.id, o.attempt
       FROM outcome AS o
@@ -240,7 +241,8 @@ WITH RECURSIVE project AS (
      WHERE j.ctid = due.place
     RETURNING j.id, j.kind, j.project_id, j.env, j.deployment_id, j.phase, j.sequence_index,
               j.payload, j.slot_at, j.scheduled_at, j.attempt,
-              extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left
+              extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS seconds_left,
+              extract(epoch FROM clock_timestamp() - j.scheduled_at)::float8 AS late_seconds
 ), walk AS (
     SELECT project_id AS ended_at
       FROM (SELECT project_id, steps FROM project WHERE (SELECT count(*) FROM due) < $2

@@ -53,9 +53,16 @@ ON CONFLICT DO NOTHING
 
 -- name: settle
 -- Judged when its window was over, not today.
-UPDATE deployments AS d SET analyzed_at = v.as_of
-  FROM verdicts AS v
- WHERE v.deployment_id = d.id AND d.id = ANY($1::uuid[])
+WITH said AS (
+    UPDATE verdicts SET created_at = as_of
+     WHERE deployment_id = ANY($1::uuid[])
+    RETURNING deployment_id, as_of
+), shadow AS (
+    UPDATE shadow_verdicts SET created_at = as_of WHERE deployment_id = ANY($1::uuid[])
+)
+UPDATE deployments AS d SET analyzed_at = said.as_of
+  FROM said
+ WHERE said.deployment_id = d.id
 
 -- name: backdate_profiles
 UPDATE service_profiles AS p SET built_at = d.finished_at

@@ -49,6 +49,11 @@ WITH forgotten AS (
                           AND v.profile_until = p.until)
        AND NOT EXISTS (SELECT
                          FROM deployments AS d
+                         JOIN former_verdicts AS v ON v.deployment_id = d.id
+                        WHERE d.project_id = p.project_id AND d.env = p.env
+                          AND v.profile_until = p.until)
+       AND NOT EXISTS (SELECT
+                         FROM deployments AS d
                         WHERE d.keep AND d.project_id = p.project_id AND d.env = p.env
                           AND p.until = (SELECT max(o.until)
                                            FROM service_profiles AS o

@@ -1,6 +1,7 @@
 -- name: lock
 -- Who creates or changes something meanwhile waits; readers do not.
-LOCK TABLE projects, targets, api_keys, kept_answers, installation IN SHARE ROW EXCLUSIVE MODE
+LOCK TABLE projects, targets, channels, api_keys, kept_answers, installation
+    IN SHARE ROW EXCLUSIVE MODE
 
 -- name: project_secrets
 SELECT id, hmac_secret_encrypted AS token FROM projects WHERE hmac_secret_encrypted IS NOT NULL
@@ -13,6 +14,20 @@ SELECT project_id, env, header_encrypted AS token FROM targets WHERE header_encr
 
 -- name: update_target
 UPDATE targets SET header_encrypted = $3 WHERE project_id = $1 AND env = $2
+
+-- name: channel_secrets
+SELECT c.id, s.place, s.token
+  FROM channels AS c
+ CROSS JOIN LATERAL (VALUES ('access', c.access_encrypted), ('secret', c.secret_encrypted),
+                            ('before', c.secret_before_encrypted)) AS s(place, token)
+ WHERE s.token IS NOT NULL
+
+-- name: update_channel
+UPDATE channels
+   SET access_encrypted = CASE WHEN $2 = 'access' THEN $3 ELSE access_encrypted END,
+       secret_encrypted = CASE WHEN $2 = 'secret' THEN $3 ELSE secret_encrypted END,
+       secret_before_encrypted = CASE WHEN $2 = 'before' THEN $3 ELSE secret_before_encrypted END
+ WHERE id = $1
 
 -- name: kept_answers
 SELECT ctid::text AS place, answer_encrypted AS token FROM kept_answers

@@ -38,8 +38,11 @@ SELECT string_agg(int8send(w.place - 1), NULL) AS row,
          WHERE o.project_id = d.project_id AND o.env = d.env
            AND o.triggered_at > d.triggered_at - interval '90 days'
            AND o.triggered_at < d.triggered_at
-           AND (SELECT v.verdict = 'ok' AND v.as_of <= d.triggered_at
-                  FROM verdicts AS v WHERE v.deployment_id = o.id)
+           AND (SELECT v.verdict
+                  FROM verdict_revisions AS v
+                 WHERE v.deployment_id = o.id AND v.as_of <= d.triggered_at
+                 ORDER BY v.revision DESC
+                 LIMIT 1) = 'ok'
          ORDER BY o.triggered_at DESC
          LIMIT 1)
         UNION ALL

@@ -66,8 +66,11 @@ SELECT string_agg(int8send(place * 65536 + source), NULL) AS key,
                         WHERE o.project_id = d.project_id AND o.env = d.env
                           AND o.triggered_at > d.triggered_at - interval '90 days'
                           AND o.triggered_at < d.triggered_at
-                          AND (SELECT v.verdict = 'ok' AND v.as_of <= d.triggered_at
-                                 FROM verdicts AS v WHERE v.deployment_id = o.id)
+                          AND (SELECT v.verdict
+                                 FROM verdict_revisions AS v
+                                WHERE v.deployment_id = o.id AND v.as_of <= d.triggered_at
+                                ORDER BY v.revision DESC
+                                LIMIT 1) = 'ok'
                         ORDER BY o.triggered_at DESC
                         LIMIT 1) AS o
                 CROSS JOIN LATERAL (
@@ -100,8 +103,11 @@ SELECT array_agg(deployment_id) AS service_id,
        array_agg(bad) AS bad
   FROM (SELECT d.id::text AS deployment_id, o.id::text AS neighbour_id,
                o.triggered_at AS started_at, e.ended_at,
-               coalesce((SELECT v.verdict <> 'ok' AND v.conclusive AND v.as_of <= d.known_at
-                           FROM verdicts AS v WHERE v.deployment_id = o.id), false) AS bad
+               coalesce((SELECT v.verdict <> 'ok' AND v.conclusive
+                           FROM verdict_revisions AS v
+                          WHERE v.deployment_id = o.id AND v.as_of <= d.known_at
+                          ORDER BY v.revision DESC
+                          LIMIT 1), false) AS bad
           FROM (SELECT d.*,
                        finished_at + make_interval(secs => (post_slots - 1) * slot_seconds)
                            AS known_at

@@ -44,7 +44,9 @@ SELECT (SELECT workers FROM silenced) AS silenced,
 -- nothing their owners still send can settle. Claimed jobs were due: only that part is searched,
 -- and an hour more for the case that the server's clock was set back meanwhile. Rows that somebody
 -- has locked are left for the next time, and so are the workers they belong to. A job whose worker
--- died for the third time may be the reason: it waits, longer each time.
+-- died for the third time may be the reason: it waits, longer each time, but never past half of what
+-- is left to its deadline: attempts count ordinary retries, too, and when the database went down
+-- under all workers none of their jobs is to blame.
 WITH seen AS MATERIALIZED (
     SELECT s.place, s.owner
       FROM (VALUES (0::smallint), (1), (2), (3), (4)) AS p(priority)
@@ -69,7 +71,9 @@ WITH seen AS MATERIALIZED (
        SET status = 'pending', owner = NULL, last_error = 'the worker died',
            scheduled_at = CASE WHEN j.attempt < 3 THEN j.scheduled_at
                                ELSE greatest(j.scheduled_at, now() + make_interval(
-                                        secs => least(300, power(2, least(j.attempt, 16) - 2))))
+                                        secs => least(300, power(2, least(j.attempt, 16) - 2),
+                                                      extract(epoch FROM j.deadline_at - now())
+                                                          / 2)))
                           END
       FROM held
      WHERE j.ctid = held.place AND j.owner = held.owner

@@ -17,6 +17,15 @@ async def test_processes_need_no_more_than_their_role(
     await installation.start_api()
     installation.start("worker")
     shop = await installation.start_shop()
+    made = await installation.http.post(
+        f"{installation.api_url}/projects/{installation.project['id']}/keys",
+        json={"scope": "read"},
+        headers={
+            "Authorization": f"Bearer {installation.env['SEQPULSE_OPERATOR_TOKEN']}",
+            "Idempotency-Key": "first-reader",
+        },
+    )
+    assert made.status_code == 201
     begun = installation.pipeline("trigger", shop, branch="main")
     installation.pipeline("finish", shop, deployment_id=begun["deployment_id"], result="success")
     verdict = await verdict_of(installation, begun["deployment_id"])

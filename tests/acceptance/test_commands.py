@@ -185,6 +185,26 @@ def test_projects_can_be_managed_on_the_server(database_url: str) -> None:
     assert "exists already" in again
 
 
+def test_keys_of_a_project_can_be_managed_on_the_server(database_url: str) -> None:
+    env = {"SEQPULSE_DATABASE_URL": database_url, "SEQPULSE_SECRET_KEY": "k" * 32, "COLUMNS": "200"}
+    created = seqpulse("projects", "create", "shop", **env)
+    project = created.stdout.split()[1]
+    keys = ("projects", "keys")
+    made = seqpulse(*keys, "add", project, "--scope", "read", "--label", "board", **env)
+    secret = made.stdout.split()[-1]
+    assert secret.startswith("sp_")
+    key_id = secret.split("_")[1]
+    listed = seqpulse(*keys, "list", project, **env).stdout
+    assert all(word in listed for word in (key_id, "read", "board", "first"))
+    assert secret.rpartition("_")[2] not in listed
+    assert "is revoked" in seqpulse(*keys, "revoke", project, key_id, **env).stdout
+    assert "no key aaaa" in complaint(seqpulse(*keys, "revoke", project, "aaaa", **env))
+    other = "00000000-0000-0000-0000-000000000007"
+    assert f"no project {other}" in complaint(seqpulse(*keys, "add", other, **env))
+    odd = complaint(seqpulse(*keys, "add", project, "--label", "a\nb", **env))
+    assert "label" in odd
+
+
 async def test_jobs_and_workers_can_be_seen_and_handled(
     installation: Installation, conn: Connection
 ) -> None:

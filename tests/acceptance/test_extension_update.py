@@ -63,7 +63,7 @@ async def test_processes_carry_on_after_an_update_of_the_extension(
                 if installation.pipeline("finish", shop, deployment_id=second)["ok"]:
                     break
             assert (await verdict_of(installation, second))["coverage_ratio"] > 0
-            await installation.logged("worker_lost_database")
+            await installation.logged("database_lost")
             third = installation.pipeline("trigger", shop, branch="v3")["deployment_id"]
             installation.pipeline("finish", shop, deployment_id=third, result="success")
             assert (await verdict_of(installation, third))["coverage_ratio"] > 0

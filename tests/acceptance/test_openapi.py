@@ -34,11 +34,15 @@ async def test_schemathesis_finds_nothing(installation: Installation, tmp_path: 
     begun = await create(
         "/deployments/trigger", key["api_key"], metrics_endpoint="http://shop.example/m"
     )
+    place = f"/projects/{project['id']}/channels"
+    hook = "https://hooks.example.com/x"
+    channel = await create(place, key["api_key"], kind="webhook", name="ops", url=hook)
     given = {
         "SEQPULSE_TEST_API_KEY": key["api_key"],
         "SEQPULSE_TEST_DEPLOYMENT": begun["deployment_id"],
         "SEQPULSE_TEST_TOKEN": token,
         "SEQPULSE_TEST_PROJECT": project["id"],
+        "SEQPULSE_TEST_CHANNEL": channel["id"],
         "SEQPULSE_TEST_OTHER_PROJECT": other["id"],
         "SEQPULSE_TEST_HOOKS": str(CONFIG.with_name("schemathesis_hooks.py")),
     }

@@ -12,7 +12,7 @@ from typer.main import get_command
 import seqpulse_gate
 from analytics.catalogue import CATALOGUE
 from analytics.reasons import ReasonCode
-from api import problems
+from api import afterwards, deployments, events, lookups, problems, verdicts
 from core.cli import app
 from core.settings import Settings
 from core.types import CollectCode
@@ -65,6 +65,16 @@ def test_every_problem_is_documented_with_its_status_and_no_other() -> None:
     )
     kinds = {(kind.type.removeprefix(problems.TYPE), str(kind.status)) for kind in problems.Kind}
     assert set(rows) == kinds
+
+
+def test_every_call_about_deployments_is_documented_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `(?:GET|POST) /[^`]+` \| \w+ \|", (DOCS / "api.md").read_text(), re.MULTILINE
+    )
+    told = {tuple(re.findall(r"`(\w+) ([^`]+)`", row)[0]) for row in rows}
+    rooms = (verdicts, deployments, events, afterwards, lookups)
+    routes = [route for room in rooms for route in room.router.routes]
+    assert told == {(next(iter(route.methods)), route.path) for route in routes}
 
 
 def commands(page: Path) -> list[list[str]]:

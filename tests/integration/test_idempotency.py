@@ -164,6 +164,16 @@ async def test_a_push_may_carry_a_key_too(
     assert other.status_code == 422
 
 
+async def test_a_refusal_that_is_a_report_is_not_kept_either(
+    client: httpx.AsyncClient, admin: dict[str, str], project: Project, conn: Connection
+) -> None:
+    path = f"/projects/{project.id}/samples"
+    answers = [await client.post(path, json=["odd"], headers=admin | KEY) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert "Idempotent-Replayed" not in answers[1].headers
+    assert await conn.fetchval("SELECT count(*) FROM kept_answers") == 0
+
+
 async def test_revoking_is_repeated_alike(
     client: httpx.AsyncClient, admin: dict[str, str], project: Project, conn: Connection
 ) -> None:

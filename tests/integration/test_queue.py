@@ -449,6 +449,22 @@ async def test_a_job_whose_workers_die_again_and_again_has_to_wait(
     assert waits is True
 
 
+async def test_that_wait_leaves_time_before_the_deadline(
+    database_url: str, conn: Connection, project: Project
+) -> None:
+    now = await conn.fetchval("SELECT now()")
+    deadline = now + timedelta(seconds=60)
+    await queue.enqueue(conn, [NewJob("noop", project.id, "prod", now, deadline_at=deadline)])
+    await conn.execute("UPDATE scheduled_jobs SET attempt = 12")
+    victim = await connect(database_url)
+    key = await register(victim)
+    assert len(await claim(victim, key)) == 1
+    await victim.close()
+    assert await upkeep.reap(conn, [key]) == 1
+    in_time = "SELECT scheduled_at > now() AND scheduled_at < deadline_at FROM scheduled_jobs"
+    assert await conn.fetchval(in_time) is True
+
+
 async def test_claims_of_owners_that_nobody_knows_are_found(
     conn: Connection, deployment: Deployment
 ) -> None:

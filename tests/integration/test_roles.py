@@ -14,13 +14,15 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli import app
+from core.codes import ChannelKind
 from core.database import Connection, connect
 from core.errors import InvalidInputError
 from core.secrets import Vault
 from core.types import Deployment, Project
-from scheduler import house
+from scheduler import house, notifying
 from scheduler.house import Rules
-from sql import bulk, edition, projects, retention, roles, samples, targets
+from sql import bulk, channels, edition, projects, retention, roles, samples, targets
+from sql.channels import Access, Interest
 from sql.retention import Retention
 from tests.integration.ledger import Ledger, minutes
 from tests.roles import ANALYST, GRAFANA, make, url_as
@@ -66,6 +68,7 @@ ATTACKS = {
     "read the projects": "SELECT hmac_secret_encrypted FROM projects",
     "read the keys": "SELECT digest FROM api_keys",
     "read the targets": "SELECT endpoint, header_encrypted FROM targets",
+    "read the channels": "SELECT access_encrypted, secret_encrypted FROM channels",
     "read the whole row": "SELECT t FROM targets AS t",
     "read passwords": "SELECT rolpassword FROM pg_authid",
     "read statistics of values": "SELECT * FROM pg_statistic",
@@ -179,6 +182,11 @@ async def test_a_reader_reads_every_view_and_no_secret(
 ) -> None:
     created, key = await projects.create(conn, vault, name="secretive", hmac_secret="hmac_x")
     await targets.put(conn, created.id, "prod", "https://user:token-of-the-url@example.com/m")
+    access = Access("https://hooks.example.com/token-of-the-hook", "https://hooks.example.com")
+    channel, signing = await channels.create(
+        conn, vault, created.id, ChannelKind.WEBHOOK, "ops", access, Interest()
+    )
+    await notifying.test(conn, created.id, channel.id)
     await Ledger(conn).add(created.id, minutes(await bulk.read_clock(conn), 3))
     await Ledger(conn).miss(created.id, minutes(await bulk.read_clock(conn) - timedelta(days=1), 3))
     encrypted = await conn.fetchval("SELECT hmac_secret_encrypted FROM projects WHERE name = $1",
@@ -194,7 +202,12 @@ async def test_a_reader_reads_every_view_and_no_secret(
     assert "secretive" in seen["samples_5m"]
     assert "secretive" in seen["coverage"]
     everything = "\n".join(seen.values())
-    for secret in (encrypted, key.secret, "token-of-the-url"):
+    assert str(channel.id) in seen["deliveries"]
+    tokens = await conn.fetchrow("SELECT access_encrypted, secret_encrypted FROM channels")
+    assert tokens is not None
+    planted = (encrypted, key.secret, "token-of-the-url", "token-of-the-hook", signing, *tokens)
+    for secret in planted:
+        assert secret is not None
         assert secret not in everything
 
 

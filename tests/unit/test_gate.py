@@ -166,7 +166,27 @@ def test_a_server_that_does_not_hold_requests_is_asked_when_it_says() -> None:
     with scripted(wait, wait, answer(200, OK)) as server:
         done = gate(ID, url=server.url)
     assert done.returncode == 0
-    assert done.stderr == "seqpulse: waiting: the deployment is running\n"  # said once
+    assert done.stderr.splitlines()[1:] == ["seqpulse: waiting: the deployment is running"]  # once
+
+
+def test_a_server_that_holds_requests_is_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("seqpulse_gate.time.sleep", pauses.append)
+    monkeypatch.setattr(seqpulse_gate, "WAIT_SECONDS", 1)
+    wait = answer(202, {}, "Retry-After: 60")
+
+    def hold(peer: socket.socket) -> None:
+        threading.Event().wait(0.6)
+        peer.sendall(wait)
+
+    for first, pause in ((hold, 0), (wait, 60)):
+        with scripted(first, answer(200, OK)) as server:
+            options = seqpulse_gate.parser().parse_args([ID, "--url", server.url])
+            asked = seqpulse_gate.Server(server.url, KEY)
+            assert seqpulse_gate.wait(asked, options, print).code == Exit.OK
+        assert pauses.pop() == pause
 
 
 def test_without_a_verdict_it_times_out_and_says_what_is_known() -> None:
@@ -307,7 +327,8 @@ def test_hostile_answers_cannot_forge_outputs(tmp_path: Path) -> None:
             GITHUB_STEP_SUMMARY=str(files["summary"]),
             GITHUB_OUTPUT=str(files["output"]),
         )
-    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (Exit.ROLLBACK, 1, "")
+    assert (done.returncode, done.stdout.count("\n")) == (Exit.ROLLBACK, 1)
+    assert done.stderr.count("\n") == 1
     outputs = read_outputs(files["output"].read_text())
     variables = dict(text.split("=", 1) for text in files["dotenv"].read_text().splitlines())
     assert outputs == {
@@ -330,18 +351,53 @@ def read_outputs(text: str) -> dict[str, str]:
     return found
 
 
+MARKUP = [
+    "<b>x</b>",
+    "<!-- x -->",
+    "[a](javascript:b)",
+    "![a](b)",
+    "<https://a.example>",
+    "# a",
+    "- a",
+    "1. a",
+    "2) a",
+    "> a",
+    "**a** *b* _c_ __d__",
+    "`a` ``b",
+    "a\n\n# b",
+    "a | b |",
+    "&lt;b&gt;",
+    "\\*a\\*",
+    "---",
+]
+
+
 @given(st.text(max_size=80) | st.text("<>[]()`|*_#!&\\\n:/.@ab1-", max_size=80))
 def test_whatever_a_branch_is_called_markdown_shows_its_text_only(hostile: str) -> None:
-    hint = {"title": hostile, "diagnosis": hostile, "actions": [hostile]}
-    reply = {"hints": [hint], "evidence": [{"metric": "cpu_usage", "pattern": hostile}]}
-    result = Result(Exit.WARNING, hostile, reply, {"branch": hostile, "env": hostile})
-    text = seqpulse_gate.write_markdown(result, "https://seqpulse.example/report")
+    assert outline(hostile) == outline("x")
+
+
+@pytest.mark.parametrize("hostile", MARKUP)
+def test_markup_of_all_kinds_is_shown_as_it_is(hostile: str) -> None:
+    assert outline(hostile) == outline("x")
+
+
+def outline(hostile: str) -> list[tuple[str, object]]:
+    """What a summary is made of, to somebody who reads Markdown."""
+    text = hostile if seqpulse_gate.line(hostile) else "x"  # of nothing there is nothing to show
+    hint = {"title": text, "diagnosis": text, "actions": [text]}
+    reply = {"hints": [hint], "evidence": [{"metric": "cpu_usage", "pattern": text}]}
+    result = Result(Exit.WARNING, text, reply, {"branch": text, "env": text})
+    summary = seqpulse_gate.write_markdown(result, "https://seqpulse.example/report")
     markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
-    tokens = [inner for token in markdown.parse(text) for inner in (token, *(token.children or ()))]
-    assert not [each for each in tokens if each.type in ("html_inline", "html_block", "image")]
-    links = [each.attrs["href"] for each in tokens if each.type == "link_open"]
-    assert links == ["https://seqpulse.example/report"]
-    assert [each.type for each in tokens].count("heading_open") == 1
+    tokens = [
+        inner for token in markdown.parse(summary) for inner in (token, *(token.children or ()))
+    ]
+    return [
+        (each.type, each.attrs.get("href"))
+        for each in tokens
+        if each.type not in ("text", "text_special")
+    ]
 
 
 @given(st.text(max_size=80))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.limits import CallLimits, Limit, Places
+from api.limits import MAX_CALLERS, CallLimits, Limit, Places
 from api.problems import ProblemError
 
 
@@ -69,6 +69,31 @@ def test_callers_who_are_silent_are_forgotten() -> None:
     for _ in range(100):
         call(limits, "a", per_minute=1000)
     assert list(limits._calls) == [("calls", "a")]
+
+
+def test_a_million_callers_are_not_remembered() -> None:
+    clock = Clock()
+    limits = CallLimits(clock)
+    for number in range(MAX_CALLERS + 1000):
+        clock.now += 0.0001
+        call(limits, str(number))
+    assert len(limits._calls) <= MAX_CALLERS + 1
+    assert ("calls", "0") not in limits._calls
+    assert call(limits, "5000") is None
+
+
+def test_limits_do_not_share_their_calls() -> None:
+    limits = CallLimits(Clock())
+    few, many = Limit("few", 1), Limit("many", 3)
+    first = limits.count(few, "a")
+    assert (first.left, first.seconds) == (0, 60)
+    assert limits.count(many, "a").headers == {
+        "RateLimit-Policy": '"many";q=3;w=60',
+        "RateLimit": '"many";r=2;t=60',
+    }
+    with pytest.raises(ProblemError, match="more than 1 calls") as error:
+        limits.count(few, "a")
+    assert error.value.headers["RateLimit"] == '"few";r=0;t=60'
 
 
 def test_places_are_given_back_and_forgotten() -> None:

@@ -46,6 +46,11 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SEQPULSE_HOST_READS_PER_SECOND", "0"),
         ("SEQPULSE_SECRET_KEY_PREVIOUS", "hunter2"),
         ("SEQPULSE_BASELINE_INTERVAL_SECONDS", "20"),
+        ("SEQPULSE_PUBLIC_URL", "hunter2"),
+        ("SEQPULSE_PUBLIC_URL", "https://user:hunter2@x/"),
+        ("SEQPULSE_PUBLIC_URL", "https://x/?hunter2"),
+        ("SEQPULSE_GITHUB_API_URL", "ftp://hunter2/"),
+        ("SEQPULSE_NOTIFY_RETRY_SECONDS", "0"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
@@ -56,6 +61,12 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
         configuration.load()
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_links_begin_without_a_slash_at_the_end() -> None:
+    assert configuration.load(public_url="https://x.example:8443/a/").public_url == (
+        "https://x.example:8443/a"
+    )
 
 
 def test_an_external_database_needs_a_key() -> None:

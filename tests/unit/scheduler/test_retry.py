@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import CollectError
+from core.settings import Settings
 from core.types import CollectCode
 from scheduler import retry
 
@@ -109,3 +110,42 @@ def test_a_pause_lies_within_jitter_and_deadline(
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 1), (2, 2), (4, 8), (7, 60), (10_000, 60)])
 def test_a_fault_of_ours_is_tried_for_ever(attempt: int, seconds: float) -> None:
     assert retry.own_pause(attempt) == seconds
+
+
+DAY = Settings().notify_retry_seconds
+
+
+def wait(
+    attempts: int, permanent: bool = False, named: float | None = None, chance: float = 0.5
+) -> float | None:
+    return retry.delivery_pause(
+        DAY, attempts=attempts, permanent=permanent, named_seconds=named, chance=chance
+    )
+
+
+def test_a_receiver_has_most_of_a_day_to_come_back() -> None:
+    pauses = [wait(attempts) for attempts in range(1, 12)]
+    assert pauses[0] == 5
+    assert pauses[-1] is None
+    known = [pause for pause in pauses if pause is not None]
+    assert known == sorted(known)
+    assert max(known) == 5 * 3600
+    assert 20 * 3600 < sum(known) < 24 * 3600
+
+
+def test_what_would_meet_the_same_answer_is_given_up() -> None:
+    assert wait(1, permanent=True) is None
+
+
+@given(
+    st.integers(1, 10),
+    st.none() | st.floats(0, 3600),
+    st.floats(0, 1),
+)
+def test_a_receiver_gets_the_pause_it_asks_for(
+    attempts: int, named: float | None, chance: float
+) -> None:
+    pause = wait(attempts, named=named, chance=chance)
+    assert pause is not None
+    assert pause >= max(DAY[attempts - 1] * 0.8 - 1e-9, named or 0)
+    assert pause <= max(DAY[attempts - 1], named or 0) * 1.2 + 1e-9
