@@ -63,8 +63,9 @@ format: $(STAMP) ## rewrite the code in the house format
 	@$(BIN)/ruff check --fix-only $(CODE) tests
 	@$(BIN)/ruff format $(CODE) tests
 
-schema: $(STAMP) ## write sql/schema.sql anew, after a new migration
+schema: $(STAMP) ## write sql/schema.sql and docs/sql.md anew, after a new migration or recipe
 	@$(BIN)/python -P -m sql.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
+	@$(BIN)/python -P -m sql.handbook > docs/sql.md.new && mv docs/sql.md.new docs/sql.md
 
 dashboards: $(STAMP) ## write dashboards/grafana/*.json anew, after a change of a board
 	@$(BIN)/python -P -m dashboards.build

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = Field(None, description="postgresql://… of a TimescaleDB")
+    analyst_url: SecretStr | None = Field(
+        None, description="what `seqpulse sql` asks, as seqpulse_analyst; unset: the database"
+    )
     data_dir: Path = Field(
         default_factory=lambda: _home("/var/lib/seqpulse", "XDG_DATA_HOME", ".local/share"),
         description="where the private database and the generated secrets live",

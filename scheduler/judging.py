@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, Final
 from uuid import UUID
@@ -128,9 +128,35 @@ async def judge(
             outcomes[UUID(each)] = Outcome(Status.COMPLETED) if settled else _unsettled()
         ready = material.settled()
         if not ready.deployments.is_empty():
-            await _decide(conn, policies, ready, telemetry)
+            for unsure in await _decide(conn, policies, ready, telemetry):
+                await _extend(conn, unsure)
             telemetry.analysis_duration.observe(time.perf_counter() - began)
     return outcomes
+
+
+async def judge_past(
+    pool: Pool, policies: Policies, baseline_seconds: float, ids: Sequence[UUID]
+) -> list[UUID]:
+    """Judge deployments of the past as if it were the moment after their last post slot.
+
+    Nothing is extended: that is for the caller, who knows what the further slots would have seen.
+
+    Args:
+        pool: Connections.
+        policies: Who judges.
+        baseline_seconds: Length of the baseline window.
+        ids: Finished deployments, no two of one service: they must not be news to each other.
+
+    Returns:
+        Those whose window the live judge would have extended; they have no verdict yet.
+    """
+    async with pool.acquire() as conn:
+        material = await stored.load(conn, ids, baseline_seconds)
+        length = pl.duration(microseconds=(pl.col("post_slots") - 1) * pl.col("slot_seconds") * 1e6)
+        as_of = pl.col("finished_at") + length + pl.duration(seconds=1)
+        then = material.deployments.with_columns(as_of=as_of)
+        past = replace(material, deployments=then)
+        return await _decide(conn, policies, past, Telemetry())
 
 
 def _unsettled() -> Outcome:
@@ -144,7 +170,8 @@ def _unsettled() -> Outcome:
 
 async def _decide(
     conn: Connection, policies: Policies, material: Material, telemetry: Telemetry
-) -> None:
+) -> list[UUID]:
+    """Store what is final; return the deployments that want a longer window first."""
     # In a thread: judging many takes long enough for the worker's loop to notice.
     cases = await asyncio.to_thread(prepare, material)
     judgements = await asyncio.to_thread(cases.judge, policies.live)
@@ -157,9 +184,9 @@ async def _decide(
             telemetry.judge(judgement, diagnosis)
         for shadow in policies.shadows:
             await _save_shadow(conn, shadow, cases, final)
-    for said, is_final in zip(judgements, final, strict=True):
-        if not is_final:
-            await _extend(conn, said.deployment_id)
+    return [
+        said.deployment_id for said, is_final in zip(judgements, final, strict=True) if not is_final
+    ]
 
 
 def _is_blind(judgement: Judgement) -> bool:

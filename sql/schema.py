@@ -9,6 +9,8 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -51,16 +53,23 @@ async def _describe_fresh(server_url: str) -> str:
             await conn.close()
 
 
-def main() -> None:
-    """Print the schema that the migrations make on a private server."""
-    logs.configure("warning")
+@contextmanager
+def private_server() -> Iterator[str]:
+    """Lend a server of one's own, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="seqpulse-schema-"))
     folder.chmod(0o755)  # the server runs under another account when we are root
     try:
         with embedded.running(folder, settings.load().cache_dir) as server:
-            sys.stdout.write(asyncio.run(_describe_fresh(server.url)))
+            yield server.url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Print the schema that the migrations make on a private server."""
+    logs.configure("warning")
+    with private_server() as url:
+        sys.stdout.write(asyncio.run(_describe_fresh(url)))
 
 
 if __name__ == "__main__":

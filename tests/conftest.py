@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import hypothesis
@@ -18,6 +20,7 @@ from core.secrets import Vault
 from core.settings import Settings
 from sql import embedded
 from sql.scratch import scratch_database
+from tests.past import Past, make_past
 
 TEST_DSN = "SEQPULSE_TEST_DSN"
 
@@ -55,6 +58,21 @@ async def database_url(server_url: str) -> AsyncIterator[str]:
     """A fresh, migrated database."""
     async with scratch_database(server_url, prefix="test") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def past(server_url: str) -> Iterator[Past]:
+    """A database with a past, made once for all who only read it (see tests/past.py)."""
+
+    @asynccontextmanager
+    async def made() -> AsyncIterator[Past]:
+        async with scratch_database(server_url, prefix="past") as url:
+            yield Past(url, await make_past(url))
+
+    with asyncio.Runner() as runner:
+        context = made()
+        yield runner.run(context.__aenter__())
+        runner.run(context.__aexit__(None, None, None))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import typer
 
 from core.cli import (
     archive,
+    ask,
     backup,
     channels,
     dashboards,
@@ -18,6 +19,7 @@ from core.cli import (
     history,
     jobs,
     judge,
+    past,
     projects,
     replay,
     report,
@@ -36,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+demo.app.command("history")(past.run)
 db.app.command("roles")(roles.run)
 db.app.command("team")(roles.team)
 db.app.command("dump")(backup.dump)
@@ -55,9 +58,10 @@ app.command("up")(serve.up)
 app.command("migrate")(serve.migrate)
 app.command("judge")(judge.run)
 app.command("replay")(replay.run)
+app.command("sql")(ask.run)
 app.command("search")(search.run)
+app.add_typer(demo.app, name="demo")
 app.command("report")(report.run)
-app.command("demo")(demo.run)
 app.command("gate", context_settings=gate.ITS_OWN, add_help_option=False)(gate.run)
 
 

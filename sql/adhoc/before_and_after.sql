@@ -1,10 +1,12 @@
 -- What did one release change, by hand: half an hour before its trigger against half an hour after
--- its finish. Here it is the last one that raised an alarm; put another id in.
+-- its finish? Without an id it is the last release that raised an alarm. change_ratio 0.3 means 30 %
+-- more than before, null that there was nothing before.
+-- Values: deployment = last, minutes = 30
 -- Gives: project, env, branch, metric, before, after, change_ratio, slots_before, slots_after
 WITH asked AS (
     SELECT deployment_id, project_id, project, env, branch, triggered_at, finished_at
       FROM report.deployment_overview
-     WHERE verdict <> 'ok'
+     WHERE deployment_id::text = :'deployment' OR (:'deployment' = 'last' AND verdict <> 'ok')
      ORDER BY finished_at DESC
      LIMIT 1
 ), around AS (
@@ -13,8 +15,8 @@ WITH asked AS (
       FROM asked AS a
       JOIN report.slots AS s
         ON s.project_id = a.project_id AND s.env = a.env AND s.present
-       AND (s.slot_at >= a.triggered_at - interval '30 minutes' AND s.slot_at < a.triggered_at
-            OR s.slot_at >= a.finished_at AND s.slot_at < a.finished_at + interval '30 minutes')
+       AND (s.slot_at >= a.triggered_at - make_interval(mins => :'minutes'::integer) AND s.slot_at < a.triggered_at
+            OR s.slot_at >= a.finished_at AND s.slot_at < a.finished_at + make_interval(mins => :'minutes'::integer))
 )
 SELECT project, env, branch, metric, before, after, after / nullif(before, 0) - 1 AS change_ratio,
        slots_before, slots_after

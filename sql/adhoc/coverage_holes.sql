@@ -1,4 +1,5 @@
--- Where did we look away? Hours of the last week in which slots were missed, and why.
+-- Where did we look away? Hours in which slots were missed, and why; the worst first.
+-- Values: days = 7
 -- Gives: project, env, hour, samples, missed, coverage_ratio, reasons
 SELECT s.project, s.env, s.bucket_at AS hour, s.samples, s.missed, s.coverage_ratio, m.reasons
   FROM report.samples_1h AS s
@@ -10,6 +11,6 @@ SELECT s.project, s.env, s.bucket_at AS hour, s.samples, s.missed, s.coverage_ra
                   AND slot_at >= s.bucket_at AND slot_at < s.bucket_at + interval '1 hour'
                 GROUP BY code) AS each
      ) AS m
- WHERE s.bucket_at >= now() - interval '7 days' AND s.missed > 0
+ WHERE s.bucket_at >= now() - make_interval(days => :'days'::integer) AND s.missed > 0
  ORDER BY s.coverage_ratio, s.bucket_at DESC
  LIMIT 100;

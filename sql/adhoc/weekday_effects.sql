@@ -1,4 +1,6 @@
--- On which days do we deploy, and on which does it hurt? Days are UTC.
+-- On which days do we deploy, and on which does it hurt? Days are UTC. An alarm is a conclusive
+-- verdict other than ok.
+-- Values: days = 90
 -- Gives: weekday, deployments, warnings, rollbacks_recommended, alarm_ratio, median_rollout_seconds
 SELECT to_char(finished_at, 'ID Dy') AS weekday,
        count(*) AS deployments,
@@ -9,6 +11,6 @@ SELECT to_char(finished_at, 'ID Dy') AS weekday,
            ORDER BY extract(epoch FROM finished_at - triggered_at)::float8)
            AS median_rollout_seconds
   FROM report.deployment_overview
- WHERE finished_at >= now() - interval '90 days' AND verdict IS NOT NULL
+ WHERE finished_at >= now() - make_interval(days => :'days'::integer) AND verdict IS NOT NULL
  GROUP BY weekday
  ORDER BY weekday;

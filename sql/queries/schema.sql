@@ -63,3 +63,20 @@ SELECT format('COMMENT ON %s %s IS %L;',
   LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
  WHERE c.relnamespace IN (current_schema()::regnamespace, 'report'::regnamespace)
  ORDER BY c.oid::regclass::text COLLATE "C", d.objsubid
+
+-- name: report
+-- Views of the report with their columns, as docs/sql.md tells them.
+SELECT c.relname AS view, obj_description(c.oid, 'pg_class') AS meaning, a.attname AS name,
+       format_type(a.atttypid, a.atttypmod) AS type, col_description(c.oid, a.attnum) AS about
+  FROM pg_class AS c
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'report'
+  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relkind = 'v'
+ ORDER BY c.relname, a.attnum
+
+-- name: report_functions
+SELECT p.proname AS name, pg_get_function_identity_arguments(p.oid) AS arguments,
+       pg_get_function_result(p.oid) AS result, obj_description(p.oid, 'pg_proc') AS meaning
+  FROM pg_proc AS p
+  JOIN pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'report'
+ ORDER BY p.proname
