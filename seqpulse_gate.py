@@ -533,6 +533,9 @@ def look_closer(server: Server, options: argparse.Namespace, result: Result) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the gate and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a letter it lacks must not cost the exit code
+            stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
     told = ""
 

@@ -291,6 +291,19 @@ def test_advisory_says_what_it_would_have_been() -> None:
     assert (done.returncode, "would be exit 2" in done.stdout) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (answer(200, OK | {"verdict": "rollback_recommended", "reason_code": "\u2192"}), 20),
+        (answer(404, {"detail": "\u2192"}), 3),
+    ],
+)
+def test_letters_the_output_lacks_do_not_cost_the_exit_code(reply: Reply, code: int) -> None:
+    with scripted(reply) as server:
+        done = gate(ID, url=server.url, PYTHONIOENCODING="ascii:strict")
+    assert (done.returncode, "\\u2192" in done.stdout) == (code, True)
+
+
 def test_as_json_it_is_one_line_for_machines() -> None:
     with scripted(answer(200, OK)) as server:
         done = gate(ID, "--json", url=server.url)
