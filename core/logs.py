@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from typing import Any, Final, Literal, TextIO
 
 import structlog
+from structlog.processors import NAME_TO_LEVEL
 
 SECRET_NAME: Final = re.compile(
     r"(?i)secret|password|token|api_key|authorization|signature|nonce|credential|cookie"
@@ -115,6 +116,13 @@ def _name_foreign(_logger: Any, _method: str, event: EventDict) -> EventDict:  #
     return event
 
 
+def _drop_below(least: int, _logger: Any, method: str, event: EventDict) -> EventDict:  # noqa: ANN401
+    """Drop what is less severe. No class of loggers that does: modules keep those they have."""
+    if NAME_TO_LEVEL[method] < least:
+        raise structlog.DropEvent
+    return event
+
+
 def _render_json(_logger: Any, _method: str, event: EventDict) -> str:  # noqa: ANN401
     return ENCODER.encode(event)
 
@@ -153,8 +161,7 @@ def configure(
         )
     )
     structlog.configure(
-        processors=[*shared, *final],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[partial(_drop_below, NAME_TO_LEVEL[level]), *shared, *final],
         logger_factory=partial(Lines, handler),
         cache_logger_on_first_use=True,
     )
