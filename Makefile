@@ -35,7 +35,7 @@ demo: $(STAMP) ## watch SeqPulse judge four real releases of a real service
 	@$(BIN)/seqpulse demo
 
 test: $(STAMP) ## the whole test suite, on a private TimescaleDB per processor (two at most)
-	@echo "test: unit, integration and acceptance tests on private TimescaleDBs (about eight minutes)"
+	@echo "test: unit, integration and acceptance tests on private TimescaleDBs (about a quarter of an hour)"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
 
 test-all: java $(HEAVY) test ## the suite, and Apache Spark on the archive (needs Java; 250 MB of packages, once)
